@@ -1,0 +1,216 @@
+"""One small interface over ONNX Runtime and TFLite: named float arrays in, named arrays out.
+
+A model is a folder: `card.md` (YAML front matter, then prose), `reference.npz`, and the weights as
+`<name>.onnx` and `<name>.tflite` with fixed input shapes. Loading runs the reference inputs and compares the
+outputs with those of the trained network; a difference beyond the card's `tolerance` is an error, so wrong
+weights, a broken backend or a swapped file never run unseen.
+
+Front matter that this module reads: `name`, `inputs` {name: shape}, `outputs` {name: shape} in order,
+`state` {output: input} for a network that is run step by step, `tolerance` (largest absolute difference).
+`reference.npz` holds `input.<name>` and `output.<name>` with a leading axis of examples; for a network with
+state a second axis of steps follows, and the state inputs, which begin at zero, are not stored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import yaml
+
+BACKENDS = {"onnx": ".onnx", "tflite": ".tflite"}
+MODELS_FOLDER = Path(__file__).resolve().parents[2] / "models"
+
+Arrays = dict[str, np.ndarray]
+
+
+class ModelError(RuntimeError):
+    """A model cannot be loaded or does not compute what its card says."""
+
+
+class _Session(Protocol):
+    provider: str
+
+    def run(self, inputs: Arrays) -> Arrays: ...
+
+
+class _OnnxSession:
+    def __init__(self, path: Path, card: dict[str, Any]) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self._outputs = list(card["outputs"])
+        self.provider = self._session.get_providers()[0]
+
+    def run(self, inputs: Arrays) -> Arrays:
+        return dict(zip(self._outputs, self._session.run(self._outputs, inputs), strict=True))
+
+
+class _TfliteSession:
+    def __init__(self, path: Path, card: dict[str, Any]) -> None:
+        module = _tflite_module()
+        self._interpreter = module.Interpreter(model_path=str(path), num_threads=1)
+        self._interpreter.allocate_tensors()
+        self.provider = f"{module.__name__.split('.')[0]} XNNPACK"
+        signature = self._interpreter._get_full_signature_list()["serving_default"]
+        self._inputs = dict(signature["inputs"])
+        # The exporter numbers the outputs in the order of the card.
+        numbered = sorted(signature["outputs"].items(), key=lambda item: int(item[0].split("_")[-1]))
+        self._outputs = {name: i for name, (_, i) in zip(card["outputs"], numbered, strict=True)}
+
+    def run(self, inputs: Arrays) -> Arrays:
+        for name, value in inputs.items():
+            self._interpreter.set_tensor(self._inputs[name], value)
+        self._interpreter.invoke()
+        return {name: self._interpreter.get_tensor(i) for name, i in self._outputs.items()}
+
+
+def _tflite_module() -> Any:
+    for name in ("ai_edge_litert.interpreter", "tflite_runtime.interpreter"):
+        try:
+            return import_module(name)
+        except ModuleNotFoundError:
+            continue
+    raise ModelError("no TFLite runtime is installed; install ai-edge-litert or use backend: onnx")
+
+
+_SESSIONS = {"onnx": _OnnxSession, "tflite": _TfliteSession}
+
+
+class Model:
+    """A loaded and checked model.
+
+    Calling it takes float32 arrays by input name, in the shapes of the card, and returns arrays by output
+    name. `sha256` is the hash of weights, reference and front matter: what the music depends on.
+    """
+
+    def __init__(self, folder: Path, backend: str) -> None:
+        self.folder, self.backend = folder, backend
+        self.card = read_card(folder)
+        self.name: str = self.card["name"]
+        self.path = weights_path(folder, backend)
+        self.sha256 = model_hash(folder, backend)
+        try:
+            self._session: _Session = _SESSIONS[backend](self.path, self.card)
+        except (RuntimeError, ValueError) as error:
+            raise ModelError(f"model {self.name}: {backend} cannot load {self.path}: {error}") from error
+        self.provider = self._session.provider
+        self._shapes = {name: tuple(shape) for name, shape in self.card["inputs"].items()}
+        self.reference_difference = self._check_reference()
+
+    def __call__(self, **inputs: np.ndarray) -> Arrays:
+        """Run the network once. Raises `ModelError` for a missing input or a wrong shape."""
+        ready: Arrays = {}
+        for name, shape in self._shapes.items():
+            if name not in inputs:
+                raise ModelError(f"model {self.name}: the input {name} is missing")
+            value = np.ascontiguousarray(inputs[name], np.float32)
+            if value.shape != shape:
+                raise ModelError(
+                    f"model {self.name}: input {name} has shape {value.shape}, and {shape} is needed"
+                )
+            ready[name] = value
+        return self._session.run(ready)
+
+    def zero_state(self) -> Arrays:
+        """Zeros for each state input of a network that is run step by step."""
+        state = self.card.get("state") or {}
+        return {name: np.zeros(self._shapes[name], np.float32) for name in state.values()}
+
+    def run_examples(self, inputs: Arrays) -> Arrays:
+        """Run stored examples, as in `reference.npz`; outputs are stacked in the same axes."""
+        state = self.card.get("state") or {}
+        count = len(next(iter(inputs.values())))
+        stacked: dict[str, list[np.ndarray]] = {n: [] for n in self.card["outputs"] if n not in state}
+        for i in range(count):
+            example = {name: value[i] for name, value in inputs.items()}
+            if not state:
+                for name, value in self(**example).items():
+                    stacked[name].append(value)
+                continue
+            memory = self.zero_state()
+            steps: dict[str, list[np.ndarray]] = {name: [] for name in stacked}
+            for t in range(len(next(iter(example.values())))):
+                out = self(**{name: value[t] for name, value in example.items()}, **memory)
+                memory = {given: out[taken] for taken, given in state.items()}
+                for name in steps:
+                    steps[name].append(out[name])
+            for name, values in steps.items():
+                stacked[name].append(np.stack(values))
+        return {name: np.stack(values) for name, values in stacked.items()}
+
+    def _check_reference(self) -> float:
+        reference = read_reference(self.folder)
+        inputs = {k[6:]: v for k, v in reference.items() if k.startswith("input.")}
+        expected = {k[7:]: v for k, v in reference.items() if k.startswith("output.")}
+        if not inputs or not expected:
+            raise ModelError(f"model {self.name}: reference.npz holds no reference inputs or outputs")
+        # Two examples are enough to tell a wrong file or backend; `segue models` runs them all.
+        got = self.run_examples({name: value[:2] for name, value in inputs.items()})
+        worst = max(float(np.abs(got[name] - expected[name][:2]).max()) for name in expected)
+        tolerance = float(self.card["tolerance"])
+        if not worst <= tolerance:
+            raise ModelError(
+                f"model {self.name}: backend {self.backend} differs from the reference output by "
+                f"{worst:.2g}, and {tolerance:.2g} is allowed; the weights or the runtime are not those "
+                "of the card"
+            )
+        return worst
+
+
+def model_folder(name: str) -> Path:
+    """The folder of a model: a name within `models/`, or a path to a folder of your own."""
+    folder = Path(name) if "/" in name else MODELS_FOLDER / name
+    if not (folder / "card.md").is_file():
+        raise ModelError(f"model {name}: there is no card at {folder / 'card.md'}")
+    return folder
+
+
+def weights_path(folder: Path, backend: str) -> Path:
+    """The weights file of a model folder for `backend` ("onnx" or "tflite")."""
+    if backend not in BACKENDS:
+        raise ModelError(f"backend {backend} is unknown; use one of {', '.join(BACKENDS)}")
+    path = folder / f"{read_card(folder)['name']}{BACKENDS[backend]}"
+    if not path.is_file():
+        raise ModelError(f"there are no {backend} weights at {path}")
+    return path
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """The YAML front matter of `card.md`."""
+    parts = (folder / "card.md").read_text(encoding="utf-8").split("---\n", 2)
+    if len(parts) != 3 or parts[0].strip():
+        raise ModelError(f"{folder / 'card.md'} does not begin with YAML front matter")
+    return yaml.safe_load(parts[1])
+
+
+def read_reference(folder: Path) -> Arrays:
+    """The arrays of `reference.npz`."""
+    path = folder / "reference.npz"
+    if not path.is_file():
+        raise ModelError(f"there is no reference output at {path}")
+    with np.load(path) as stored:
+        return dict(stored)
+
+
+def model_hash(folder: Path, backend: str) -> str:
+    """SHA-256, hex, over the weights, the card's front matter and the reference (not the card's prose)."""
+    front = (folder / "card.md").read_bytes().split(b"---\n", 2)[1]
+    digest = hashlib.sha256(front)
+    for path in (weights_path(folder, backend), folder / "reference.npz"):
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+@lru_cache(maxsize=32)
+def load_model(name: str, backend: str = "onnx") -> Model:
+    """The model `name` (within `models/`, or a path), loaded once a process. Raises `ModelError`."""
+    return Model(model_folder(name), backend)

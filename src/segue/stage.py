@@ -1,0 +1,54 @@
+"""The contract of a stage: a pure function of a piece, its settings, its models and a seed.
+
+A stage is a package `segue.<name>` with
+
+- `VERSION`, an integer raised with every change of what the stage writes,
+- `settings.schema.yaml`, the JSON schema of its settings with defaults and descriptions,
+- `apply(score, record, settings, models, seed) -> StageResult` (ingest and render, the two ends of
+  the chain, read bytes and write audio instead: see their packages).
+
+`record` is the piece's JSON record as the stages before left it, never changed in place:
+
+- `id`, `source` {path, format, bytes, sha256}, `warnings` [sentence];
+- `key` {tonic 0..11, mode "major" | "minor", name}, `meter` "4/4", `tempo_bpm`, `bars`, `duration_s`;
+- `tracks`, one a track of the score and in its order: {name, channel, program, notes, role, human_timing,
+  nomml}, role one of `ROLES`;
+- `chords` [{tick, label}] where a stage has found them;
+- `stages` {name: report}, what each stage found, changed or fell back to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from segue.runtime import Model
+from segue.score import Score
+
+#: What a track does in the arrangement.
+ROLES = ("drums", "bass", "melody", "chords", "other")
+
+Record = dict[str, Any]
+Settings = Mapping[str, Any]
+
+
+class StageError(Exception):
+    """A stage cannot process a piece; the message says why and what to do, in one sentence.
+
+    The piece goes to quarantine with this message; other pieces go on.
+    """
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """What a stage made: the new score, its report, and the top-level record entries it changed."""
+
+    score: Score
+    #: Goes to `record["stages"][stage]`: plain JSON, what was found, changed, skipped and why.
+    report: dict[str, Any]
+    #: Replaces top-level entries of the record ("tracks", "chords", "key", ...).
+    record: dict[str, Any] = field(default_factory=dict)
+
+
+Apply = Callable[[Score, Record, Settings, Mapping[str, Model], int], StageResult]

@@ -1,0 +1,131 @@
+"""From a trained PyTorch network to a folder in `models/`: ONNX, TFLite, reference and card.
+
+Both files have the fixed shapes of the card (batch of one), and float32 inputs by name.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+
+from segue.runtime import Model
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+def export_model(
+    network: torch.nn.Module,
+    name: str,
+    inputs: Shapes,
+    outputs: list[str],
+    folder: Path,
+    examples: Mapping[str, np.ndarray],
+    target: np.ndarray,
+    probe: Mapping[str, Any],
+    card: Mapping[str, Any],
+    prose: str,
+    state: Mapping[str, str] | None = None,
+    tolerance: float = 2e-3,
+) -> None:
+    """Write `<name>.onnx`, `<name>.tflite`, `reference.npz` and `card.md` into `folder`.
+
+    `network.forward` takes the inputs in the order of `inputs` (parameter names equal input names), returns
+    a tuple in the order of `outputs`. `examples` has arrays (examples, *shape), or (examples, steps, *shape)
+    for a network with `state` {output: input}; state inputs are left out. `target` is what the probe
+    compares with (see `segue.models`): for `kind: cross_entropy` integers with the shape of the probed output
+    without its last axis and -1 where nothing counts, for `absolute_error` floats with NaN there.
+    `probe` gives `kind` and `output`; its value is computed here. `card` is the rest of the front matter
+    (task, data, licence, attribution, headline {metric, value, floor, better}, ...); `prose` the text.
+    """
+    from segue.models import probe_error  # Needs only NumPy; imported late to keep the module light.
+
+    network = network.eval()
+    assert list(inspect.signature(network.forward).parameters)[: len(inputs)] == list(inputs)
+    folder.mkdir(parents=True, exist_ok=True)
+    zeros = {key: torch.zeros(shape) for key, shape in inputs.items()}
+    with torch.no_grad():
+        shapes = {
+            key: list(value.shape) for key, value in zip(outputs, network(*zeros.values()), strict=True)
+        }
+        _export_onnx(network, zeros, outputs, folder / f"{name}.onnx")
+        _export_tflite(network, zeros, folder / f"{name}.tflite")
+        expected = _run(network, inputs, outputs, examples, state or {})
+    np.savez_compressed(
+        folder / "reference.npz",
+        **{f"input.{k}": np.asarray(v, np.float32) for k, v in examples.items()},
+        **{f"output.{k}": v for k, v in expected.items()},
+        target=target,
+    )
+    value, floor = probe_error(probe["kind"], expected[probe["output"]], target)
+    if not value < floor:
+        raise ValueError(f"{name}: the probe gives {value:.4f}, no better than a constant's {floor:.4f}")
+    front = {
+        "name": name,
+        "inputs": {k: list(v) for k, v in inputs.items()},
+        "outputs": shapes,
+        **({"state": dict(state)} if state else {}),
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "tolerance": tolerance,
+        "probe": {**probe, "value": round(value, 5), "floor": round(floor, 5)},
+        **card,
+    }
+    text = yaml.safe_dump(front, sort_keys=False, allow_unicode=True, width=100)
+    (folder / "card.md").write_text(f"---\n{text}---\n\n{prose.strip()}\n", encoding="utf-8")
+    for backend in ("onnx", "tflite"):
+        Model(folder, backend)  # Raises when a backend does not give the reference output.
+
+
+def _export_onnx(
+    network: torch.nn.Module, zeros: Mapping[str, torch.Tensor], outputs: list[str], path: Path
+) -> None:
+    torch.onnx.export(
+        network,
+        tuple(zeros.values()),
+        str(path),
+        dynamo=False,
+        input_names=list(zeros),
+        output_names=outputs,
+        opset_version=17,
+    )
+
+
+def _export_tflite(network: torch.nn.Module, zeros: Mapping[str, torch.Tensor], path: Path) -> None:
+    import litert_torch
+
+    litert_torch.convert(network, sample_kwargs=dict(zeros)).export(str(path))
+
+
+def _run(
+    network: torch.nn.Module,
+    inputs: Shapes,
+    outputs: list[str],
+    examples: Mapping[str, np.ndarray],
+    state: Mapping[str, str],
+) -> dict[str, np.ndarray]:
+    """Outputs of the PyTorch network for the examples, stacked as the examples are."""
+    count = len(next(iter(examples.values())))
+    rows: dict[str, list[np.ndarray]] = {name: [] for name in outputs if name not in state}
+    for i in range(count):
+        given = {k: torch.as_tensor(v[i], dtype=torch.float32) for k, v in examples.items()}
+        if not state:
+            out = dict(zip(outputs, network(**given), strict=True))
+            for key in rows:
+                rows[key].append(out[key].numpy())
+            continue
+        memory = {key: torch.zeros(inputs[key]) for key in state.values()}
+        steps: dict[str, list[np.ndarray]] = {name: [] for name in rows}
+        for t in range(len(next(iter(given.values())))):
+            step = {key: value[t] for key, value in given.items()}
+            out = dict(zip(outputs, network(**step, **memory), strict=True))
+            memory = {taken: out[key] for key, taken in state.items()}
+            for key in steps:
+                steps[key].append(out[key].numpy())
+        for key, values in steps.items():
+            rows[key].append(np.stack(values))
+    return {key: np.stack(values) for key, values in rows.items()}

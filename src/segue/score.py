@@ -184,7 +184,7 @@ class Score:
 
 def _tempo_map(score: Score) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Start ticks, start seconds and seconds per tick of each stretch of constant tempo."""
-    tempos = [t for t in score.tempos]
+    tempos = list(score.tempos)
     if not tempos or tempos[0].tick > 0:
         tempos.insert(0, Tempo(0, DEFAULT_TEMPO_US))
     ticks = np.array([t.tick for t in tempos], float)

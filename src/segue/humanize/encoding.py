@@ -1,0 +1,100 @@
+"""Drum hits on a grid of sixteenths, as the groove network sees and answers them.
+
+Conventions
+-----------
+- A *step* is a sixteenth; a *slot* is 16 steps, one bar of 4/4; a *window* is two consecutive slots.
+- A *cell* is one drum class at one step. Several hits of a class within one cell share it; the loudest counts.
+- An *offset* is a distance from the grid in steps, in [-0.5, 0.5), positive when late.
+- Velocities of cells are in [0, 1] (MIDI velocity / 127).
+
+The nine drum classes follow Gillick, Roberts, Engel, Eck and Bamman, "Learning to Groove with Inverse Sequence
+Transformations", ICML 2019; the General MIDI percussion that they do not name joins the class whose part
+it plays in a groove.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from segue.score import TICKS_PER_QUARTER
+
+STEP_TICKS = TICKS_PER_QUARTER // 4
+SLOT_STEPS = 16
+WINDOW_STEPS = 2 * SLOT_STEPS
+
+CLASSES = (
+    "kick",
+    "snare",
+    "closed hi-hat",
+    "open hi-hat",
+    "low tom",
+    "mid tom",
+    "high tom",
+    "crash",
+    "ride",
+)
+CLASS_COUNT = len(CLASSES)
+#: Inputs of the network for one step: hits, step within the beat, place in the slot, tempo, step length.
+FEATURES = CLASS_COUNT + 4 + 2 + 2
+
+_PITCHES: dict[str, tuple[int, ...]] = {
+    "kick": (35, 36),
+    # Side stick, clap and the rim of the electronic snare.
+    "snare": (37, 38, 39, 40),
+    # 22 is the edge of the TD-11's hi-hat; pedal, shaker, maracas, cabasa and tambourine keep the same time.
+    "closed hi-hat": (22, 42, 44, 54, 69, 70, 82),
+    "open hi-hat": (26, 46),
+    # 58 is the rim of the TD-11's floor tom.
+    "low tom": (41, 43, 58),
+    "mid tom": (45, 47),
+    "high tom": (48, 50),
+    "crash": (49, 52, 55, 57),
+    "ride": (51, 53, 59, 56),
+}
+
+
+def _class_table() -> np.ndarray:
+    table = np.full(128, -1, np.int64)
+    for i, name in enumerate(CLASSES):
+        table[list(_PITCHES[name])] = i
+    return table
+
+
+#: Drum class of each MIDI pitch, int64, shape (128,); -1 where the pitch belongs to none.
+CLASS_OF_PITCH = _class_table()
+
+
+def window_features(hits: np.ndarray, bpm: np.ndarray) -> np.ndarray:
+    """Network inputs, float32, shape (windows, 32, FEATURES).
+
+    `hits` is (windows, 32, 9), 1 where a class sounds; `bpm` is (windows,) in quarters a minute.
+    """
+    count = len(hits)
+    step = np.arange(WINDOW_STEPS)
+    features = np.zeros((count, WINDOW_STEPS, FEATURES), np.float32)
+    features[:, :, :CLASS_COUNT] = hits > 0
+    features[:, step, CLASS_COUNT + step % 4] = 1
+    phase = 2 * np.pi * (step % SLOT_STEPS) / SLOT_STEPS
+    features[:, :, -4] = np.sin(phase)
+    features[:, :, -3] = np.cos(phase)
+    bpm = np.clip(np.asarray(bpm, float), 30, 300)
+    features[:, :, -2] = (np.log2(bpm / 110))[:, None]
+    # A drummer's deviation in seconds changes less with tempo than its share of a step does.
+    features[:, :, -1] = (15 / bpm / 0.15 - 1)[:, None]
+    return features
+
+
+def cells_from_hits(
+    steps: np.ndarray, classes: np.ndarray, velocities: np.ndarray, step_count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which hit stands for each cell, and each hit's cell.
+
+    `steps`, `classes` and `velocities` are (n,); returns `chosen`, int64, shape (step_count, 9), the index of the
+    loudest hit of each cell (the first of equals) or -1, and `cell`, (n,), the flat index of each hit's cell.
+    """
+    cell = steps * CLASS_COUNT + classes
+    order = np.lexsort((-np.arange(len(cell)), velocities, cell))
+    chosen = np.full(step_count * CLASS_COUNT, -1, np.int64)
+    # The last assignment to a cell wins: the loudest.
+    chosen[cell[order]] = order
+    return chosen.reshape(step_count, CLASS_COUNT), cell

@@ -1,0 +1,1 @@
+"""How `models/melody` is made: tunes read, encoded, learned and measured."""

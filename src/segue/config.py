@@ -1,0 +1,204 @@
+"""Settings: one JSON schema a stage, one for the run, and errors that a musician can act on.
+
+The schema of a stage lives beside its code (`segue/<stage>/settings.schema.yaml`); the schema of the run is
+`workflow/schemas/config.schema.yaml`. Defaults and descriptions stand in the schemas alone: `config.yaml` is
+written from them (`segue config`), and a test holds the two together.
+"""
+
+from __future__ import annotations
+
+import difflib
+import textwrap
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+STAGES = ("ingest", "humanize", "complete", "harmonize", "transfer", "render")
+RUN_SCHEMA = Path(__file__).resolve().parents[2] / "workflow" / "schemas" / "config.schema.yaml"
+
+Schema = dict[str, Any]
+
+
+class ConfigError(ValueError):
+    """Settings that cannot be used; one sentence a line, each naming key, value and what is allowed."""
+
+
+@cache
+def stage_schema(stage: str) -> Schema:
+    """The JSON schema of one stage's settings."""
+    text = (files("segue") / stage / "settings.schema.yaml").read_text(encoding="utf-8")
+    return yaml.safe_load(text)
+
+
+@cache
+def run_schema() -> Schema:
+    """The JSON schema of the whole configuration: the run's own keys, then one section a stage."""
+    schema = yaml.safe_load(RUN_SCHEMA.read_text(encoding="utf-8"))
+    for stage in STAGES:
+        schema["properties"][stage] = stage_schema(stage)
+    return schema
+
+
+def defaults(schema: Schema) -> Any:
+    """The default value that a schema describes, objects filled key by key."""
+    if schema.get("type") == "object" and "properties" in schema:
+        return {key: defaults(part) for key, part in schema["properties"].items()}
+    return deepcopy(schema["default"])
+
+
+def check_run(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The complete configuration of a run from what the user gave. Raises `ConfigError`."""
+    return check(given, run_schema())
+
+
+def check_stage(stage: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The complete settings of one stage from what the user gave. Raises `ConfigError`."""
+    return check(given, stage_schema(stage), stage)
+
+
+def check(given: Mapping[str, Any], schema: Schema, prefix: str = "") -> dict[str, Any]:
+    """Fill in defaults, turn strings from a command line into numbers, and validate.
+
+    Dotted keys (`humanize.amount`) are understood. Raises `ConfigError` naming every fault.
+    """
+    from jsonschema import Draft202012Validator
+
+    merged = _merge(defaults(schema), _nest(given), schema)
+    problems = [
+        _sentence(error, prefix)
+        for error in sorted(Draft202012Validator(schema).iter_errors(merged), key=lambda e: list(e.path))
+    ]
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return merged
+
+
+def _nest(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Dotted keys as nested mappings; later keys win."""
+    nested: dict[str, Any] = {}
+    for key, value in given.items():
+        place = nested
+        *parents, last = str(key).split(".")
+        for parent in parents:
+            child = place.get(parent)
+            place[parent] = dict(child) if isinstance(child, Mapping) else {}
+            place = place[parent]
+        if isinstance(value, Mapping) and isinstance(place.get(last), Mapping):
+            place[last] = {**place[last], **_nest(value)}
+        else:
+            place[last] = _nest(value) if isinstance(value, Mapping) else value
+    return nested
+
+
+def _merge(base: Any, given: Any, schema: Schema) -> Any:
+    if isinstance(given, Mapping) and isinstance(base, Mapping):
+        parts = schema.get("properties", {})
+        merged = dict(base)
+        for key, value in given.items():
+            merged[key] = _merge(base.get(key), value, parts.get(key, {}))
+        return merged
+    return _from_text(given, schema)
+
+
+def _from_text(value: Any, schema: Schema) -> Any:
+    """A string from the command line as the number, truth value or list that the schema wants."""
+    kinds = schema.get("type", "string")
+    kinds = [kinds] if isinstance(kinds, str) else kinds
+    if isinstance(value, str) and ("string" not in kinds and "enum" not in schema):
+        return yaml.safe_load(value)
+    # YAML reads a bare `off` as false and `none` stays text: `format: off` means the word.
+    if value is False and "off" in schema.get("enum", []):
+        return "off"
+    return value
+
+
+def _sentence(error: Any, prefix: str) -> str:
+    path = ".".join(filter(None, [prefix, *map(str, error.absolute_path)]))
+    if error.validator == "additionalProperties":
+        known = list(error.schema.get("properties", {}))
+        unknown = [key for key in error.instance if key not in known]
+        return "\n".join(_unknown(key, known, path) for key in unknown)
+    value = yaml.safe_dump(error.instance, default_flow_style=True).strip().removesuffix("...").strip()
+    return f"{path} is {value}, and {_allowed(error.schema)} is allowed"
+
+
+def _unknown(key: str, known: Iterable[str], path: str) -> str:
+    known = list(known)
+    near = difflib.get_close_matches(str(key), known, 1, 0.5)
+    where = f" in {path}" if path else ""
+    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+    return f"{'.'.join(filter(None, [path, str(key)]))} is not a known setting{where}: {hint}"
+
+
+def _allowed(schema: Schema) -> str:
+    if "enum" in schema:
+        return "one of " + ", ".join(map(str, schema["enum"]))
+    kinds = schema.get("type", "anything")
+    kinds = [kinds] if isinstance(kinds, str) else list(kinds)
+    names = {
+        "number": "a number",
+        "integer": "a whole number",
+        "boolean": "true or false",
+        "string": "text",
+        "array": "a list",
+        "object": "a section of settings",
+        "null": "nothing (null)",
+    }
+    text = " or ".join(names.get(kind, kind) for kind in kinds)
+    if "minimum" in schema and "maximum" in schema:
+        text += f" from {schema['minimum']} to {schema['maximum']}"
+    elif "minimum" in schema:
+        text += f" of at least {schema['minimum']}"
+    elif "exclusiveMinimum" in schema:
+        text += f" above {schema['exclusiveMinimum']}"
+    elif "maximum" in schema:
+        text += f" of at most {schema['maximum']}"
+    if "minLength" in schema:
+        text += " that is not empty"
+    if kinds == ["array"] and "items" in schema:
+        text += f" of {_allowed(schema['items']).removeprefix('one of ')}"
+    return text
+
+
+def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
+    """`key=value` words as a mapping, values read as YAML. Raises `ConfigError`."""
+    given: dict[str, Any] = {}
+    for word in assignments:
+        key, equals, value = word.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"{word} is not of the form key=value")
+        given[key.strip()] = yaml.safe_load(value)
+    return given
+
+
+def default_config_text() -> str:
+    """The default `config.yaml`: every setting with its description as a comment."""
+    lines = [
+        "# Every setting of Segue, with its default. Change what you like here, or for one run:",
+        "#   snakemake --cores 4 --config 'humanize={amount: 0.5}' seed=7",
+        "# A comment tells what is heard or done, and what is allowed.",
+    ]
+    for key, part in run_schema()["properties"].items():
+        lines.append("")
+        _write_setting(lines, key, part, "")
+    return "\n".join(lines) + "\n"
+
+
+def _write_setting(lines: list[str], key: str, schema: Schema, indent: str) -> None:
+    text = " ".join(str(schema.get("description", "")).split())
+    nested = schema.get("type") == "object" and "properties" in schema
+    if not nested:
+        text = f"{text} [{_allowed(schema).removeprefix('one of ')}]".strip()
+    lines += [f"{indent}# {line}" for line in textwrap.wrap(text, 100 - len(indent))]
+    if nested:
+        lines.append(f"{indent}{key}:")
+        for name, part in schema["properties"].items():
+            _write_setting(lines, name, part, indent + "  ")
+        return
+    value = yaml.safe_dump(schema["default"], default_flow_style=True, width=1000).strip()
+    lines.append(f"{indent}{key}: {value.removesuffix('...').strip()}")

@@ -1,0 +1,115 @@
+"""What a run tells: the records of all pieces, the quarantine, duplicates, and a short summary.
+
+In the output folder: `records.jsonl` (the final record of every piece, one JSON object a line, by piece id),
+`quarantine.tsv` (piece, stage, reason) and `duplicates.tsv` (piece, the first piece with the same content).
+All three depend on the pieces alone, not on shards, order or time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from segue.archive import write_atomically
+from segue.config import STAGES
+from segue.shards import records_path
+
+_SHOWN = 10
+
+
+def write_reports(shard_records: Sequence[Path], records: Path, quarantine: Path, duplicates: Path) -> None:
+    """Merge the shards' record files into `records`, and write the tables `quarantine` and `duplicates`."""
+    index: list[tuple[str, Path, int, int]] = []
+    rejected: list[tuple[str, str, str]] = []
+    same: dict[str, list[str]] = defaultdict(list)
+    for path in shard_records:
+        at = 0
+        for line in path.read_bytes().splitlines(keepends=True):
+            record = json.loads(line)
+            index.append((record["id"], path, at, len(line)))
+            at += len(line)
+            if "quarantine" in record:
+                entry = record["quarantine"]
+                rejected.append((record["id"], entry["stage"], entry["reason"]))
+            if "sha256" in record["source"]:
+                same[record["source"]["sha256"]].append(record["id"])
+    _write_merged(records, sorted(index))
+    _write_table(quarantine, ("piece", "stage", "reason"), sorted(rejected))
+    pairs = [(piece, min(group)) for group in same.values() for piece in group if piece != min(group)]
+    _write_table(duplicates, ("piece", "same_as"), sorted(pairs))
+
+
+def _write_merged(path: Path, index: Iterable[tuple[str, Path, int, int]]) -> None:
+    """Copy the lines by piece id, holding one source file in memory at a time where ids allow it."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handles: dict[Path, object] = {}
+    with temporary.open("wb") as out:
+        for _, source, at, length in index:
+            handle = handles.get(source)
+            if handle is None:
+                if len(handles) >= 64:
+                    handles.pop(next(iter(handles))).close()
+                handle = handles[source] = source.open("rb")
+            handle.seek(at)
+            out.write(handle.read(length))
+    for handle in handles.values():
+        handle.close()
+    temporary.replace(path)
+
+
+def _write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    lines = ["\t".join(" ".join(str(cell).split()) for cell in row) for row in [header, *rows]]
+    write_atomically(path, ("\n".join(lines) + "\n").encode())
+
+
+def read_tallies(folder: Path, since: float) -> dict[str, list[dict]]:
+    """The tallies of the jobs that finished after `since` (seconds since the epoch), by stage."""
+    found: dict[str, list[dict]] = defaultdict(list)
+    for stage in STAGES:
+        for path in sorted((folder / "tallies" / stage).glob("*.json")):
+            if path.stat().st_mtime >= since - 1:
+                tally = json.loads(path.read_text())
+                if tally["finished"] >= since:
+                    found[stage].append(tally)
+    return found
+
+
+def summary(
+    folder: Path, output: Path, stages: Sequence[str], shards: Sequence[str], since: float, wall: float
+) -> str:
+    """The text that a user sees when a run ends."""
+    tallies = read_tallies(folder, since)
+    total, rejected = 0, []
+    for shard in shards:
+        path = records_path(folder, shard)
+        if not path.is_file():
+            continue
+        for line in path.read_text("ascii").splitlines():
+            total += 1
+            if '"quarantine"' in line:
+                record = json.loads(line)
+                if "quarantine" in record:
+                    rejected.append((record["id"], record["quarantine"]))
+    lost = [r for r in rejected if r[1]["stage"] != "render"]
+    computed = {piece for jobs in tallies.values() for job in jobs for piece in job["computed"]}
+    lines = [
+        "",
+        f"Segue: {total - len(lost)} pieces done, {len(computed)} of them worked on now and "
+        f"{max(total - len(computed), 0)} reused, {len(lost)} in quarantine; {wall:.1f} s.",
+    ]
+    if any(tallies.values()):
+        lines.append("  stage       computed   reused   job seconds")
+        for stage in stages:
+            jobs = tallies.get(stage, [])
+            made = sum(len(job["computed"]) for job in jobs)
+            seconds = sum(job["seconds"] for job in jobs)
+            lines.append(f"  {stage:<10} {made:>9} {max(total - made, 0):>8} {seconds:>13.1f}")
+    for piece, entry in rejected[:_SHOWN]:
+        lines.append(f"  quarantine: {piece} ({entry['stage']}): {entry['reason']}")
+    if len(rejected) > _SHOWN:
+        lines.append(f"  ... and {len(rejected) - _SHOWN} more in {output / 'quarantine.tsv'}")
+    lines.append(f"  results: {output}/   records: {output / 'records.jsonl'}")
+    return "\n".join(lines)

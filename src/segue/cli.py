@@ -1,0 +1,188 @@
+"""`segue`: one stage on files or folders without Snakemake, and a look at models and settings.
+
+Exit status: 0 done, 1 some pieces failed (each is named on standard error with the reason), 2 wrong use.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from segue import __version__
+from segue.archive import Member, to_json, write_atomically
+from segue.config import (
+    STAGES,
+    ConfigError,
+    check_stage,
+    default_config_text,
+    parse_assignments,
+    stage_schema,
+)
+from segue.ingest import SUFFIXES, Reader
+from segue.process import StageSpec, ingest_key, run_ingested, run_piece, stage_spec
+from segue.runtime import ModelError
+from segue.shard import render_piece
+from segue.shards import scan
+from segue.stage import StageError
+
+_PURPOSE = {
+    "ingest": "read any music file, find key, tracks and roles",
+    "humanize": "give drums and other instruments a human groove",
+    "complete": "continue a melody or fill its gaps",
+    "harmonize": "find or invent the chords",
+    "transfer": "play accompaniment and drums in another style",
+    "render": "make audio",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.command == "models":
+        return _print_models()
+    if options.command == "config":
+        print(default_config_text(), end="")
+        return 0
+    try:
+        given = parse_assignments(options.set)
+        settings = check_stage(options.command, given)
+        reading = check_stage("ingest", {})
+        spec = stage_spec(options.command, settings, options.seed)
+        spec.load_models()
+        # A piece that has no record yet is read as `segue ingest` reads it with its default settings.
+        reader_spec = spec if options.command == "ingest" else stage_spec("ingest", reading, options.seed)
+    except (ConfigError, ModelError) as error:
+        print(f"segue: {error}", file=sys.stderr)
+        return 2
+    missing = [name for name in options.inputs if not Path(name).exists()]
+    if missing:
+        print(f"segue: there is no {', '.join(missing)}", file=sys.stderr)
+        return 2
+    return _run(spec, reader_spec, [Path(name) for name in options.inputs], Path(options.output))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="segue", description="An offline batch MIDI pipeline.")
+    parser.add_argument("--version", action="version", version=f"segue {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for stage in STAGES:
+        command = commands.add_parser(
+            stage,
+            help=_PURPOSE[stage],
+            description=f"{_PURPOSE[stage].capitalize()}.",
+            epilog=_settings_help(stage),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        command.add_argument("inputs", nargs="+", metavar="INPUT", help="music files or folders of them")
+        command.add_argument(
+            "-o", "--output", required=True, help="folder for the results; it mirrors the input"
+        )
+        command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting")
+        command.add_argument("--seed", type=int, default=0, help="chooses among equally good results")
+    commands.add_parser("models", help="list the models with their state, checked now")
+    commands.add_parser("config", help="print the default config.yaml with every setting explained")
+    return parser
+
+
+def _settings_help(stage: str) -> str:
+    lines = ["settings (--set KEY=VALUE), with their defaults:"]
+    for key, part in stage_schema(stage)["properties"].items():
+        text = " ".join(str(part.get("description", "")).split())
+        lines.append(f"  {key}={to_json(part.get('default', {}))}  {text}")
+    return "\n".join(lines).replace("%", "%%")
+
+
+def _sources(inputs: Sequence[Path]) -> Iterator[tuple[str, Path]]:
+    """Pairs of path below the given folder (a file: its own name) and place."""
+    for given in inputs:
+        if given.is_dir():
+            for source in scan(given)[0]:
+                yield source.path, given / source.path
+        else:
+            yield given.name, given
+
+
+def _run(spec: StageSpec, reader_spec: StageSpec, inputs: Sequence[Path], output: Path) -> int:
+    failed = done = 0
+    with Reader(reader_spec.settings) as reader:
+        for name, path in _sources(inputs):
+            try:
+                member = _apply(spec, reader_spec, reader, name, path)
+                quarantine = member.record.get("quarantine")
+                if quarantine:
+                    raise StageError(quarantine["reason"])
+                audio, suffix = None, ""
+                if spec.name == "render":
+                    audio, suffix, record = render_piece(spec, member)
+                    if audio is None:
+                        raise StageError(record["quarantine"]["reason"])
+                    member = Member(member.midi, record)
+                _write(output, member, audio, suffix)
+                done += 1
+            except (StageError, OSError) as error:
+                print(f"segue {spec.name}: {name}: {error}", file=sys.stderr)
+                failed += 1
+    print(f"segue {spec.name}: {done} done, {failed} failed; results in {output}{os.sep}")
+    return 1 if failed else 0
+
+
+def _apply(spec: StageSpec, reader_spec: StageSpec, reader: Reader, name: str, path: Path) -> Member:
+    """The piece at `path` after the stage."""
+    data = path.read_bytes()
+    if spec.name == "ingest":
+        return _ingest(reader_spec, reader, name, data)
+    member = _with_record(path, data) or _ingest(reader_spec, reader, name, data)
+    return member if spec.name == "render" else run_piece(spec, member)
+
+
+def _ingest(spec: StageSpec, reader: Reader, name: str, data: bytes) -> Member:
+    if Path(name).suffix.lower() not in SUFFIXES:
+        raise StageError(f"the file has none of the known extensions ({' '.join(SUFFIXES)})")
+    return run_ingested(spec, reader.read(data, name), ingest_key(spec, name, data))
+
+
+def _with_record(path: Path, data: bytes) -> Member | None:
+    """The piece with the record that an earlier stage wrote beside it, if it belongs to these very bytes."""
+    beside = path.with_name(f"{path.stem}.json")
+    if not beside.is_file():
+        return None
+    try:
+        record = json.loads(beside.read_text(encoding="utf-8"))
+    except ValueError:
+        return None
+    belongs = isinstance(record, dict) and record.get("midi_sha256") == hashlib.sha256(data).hexdigest()
+    return Member(data, record) if belongs else None
+
+
+def _write(output: Path, member: Member, audio: bytes | None, suffix: str) -> None:
+    piece = member.record["id"]
+    write_atomically(output / f"{piece}.mid", member.midi or b"")
+    write_atomically(output / f"{piece}.json", (to_json(member.record) + "\n").encode())
+    if audio is not None:
+        write_atomically(output / f"{piece}{suffix}", audio)
+
+
+def _print_models() -> int:
+    from segue.models import all_states
+
+    states = all_states()
+    for state in states:
+        mark = "ok " if state.ok else "BAD"
+        print(
+            f"{mark} {state.name} ({state.backend}): {state.parameters:,} parameters, "
+            f"{state.size_bytes / 1024:.0f} KiB, sha256 {state.sha256[:12]}, runs on {state.provider}\n"
+            f"      reference {state.reference}; probe {state.probe}; {state.headline}"
+        )
+    if not states:
+        print("there are no models", file=sys.stderr)
+    return 0 if states and all(state.ok for state in states) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -5,6 +5,10 @@ wrappers; every position is rescaled to 960 ticks a quarter. `write_midi` writes
 chunk and one chunk a track, in a fixed order, so that equal scores are equal bytes, and
 `read_midi(write_midi(score)) == score` for every score that came from a file.
 
+Texts of a first chunk without channel events (title, copyright) and all markers belong to the score, other
+texts to their track. A track without a program change of its own has the program that another track gives
+its channel, as it has when a sequencer plays the file.
+
 Not kept: release velocities, sequencer-specific events, channel prefixes and SMPTE offsets.
 
 Source: Standard MIDI Files 1.0 (RP-001), MIDI Manufacturers Association, 1996.
@@ -20,6 +24,7 @@ import numpy as np
 
 from segue.score import (
     CONTROL,
+    CONTROL_CHANGE,
     DEFAULT_TEMPO_US,
     NOTE,
     PROGRAM_CHANGE,
@@ -36,7 +41,10 @@ from segue.score import (
 
 _TRACK_NAME = 3
 _MARKER = 6
-_MAX_TICK = 2**31 - 1
+#: The longest delta that four bytes hold, so that any two events of a piece can follow each other in a file.
+_MAX_TICK = 2**28 - 1
+_MAX_CHUNKS = 2**16 - 1
+_BANK_SELECT = (0, 32)
 
 
 class MidiError(ValueError):
@@ -87,7 +95,8 @@ def read_midi(data: bytes) -> tuple[Score, list[str]]:
         _lay_end_to_end(chunks)
         if len(chunks) > 1:
             warnings.append(f"the {len(chunks)} patterns of a type 2 file were laid end to end")
-    return _score_from_chunks(chunks, TICKS_PER_QUARTER / resolution, smpte, warnings), warnings
+    score = _score_from_chunks(chunks, TICKS_PER_QUARTER / resolution, smpte, warnings)
+    return score, list(dict.fromkeys(warnings))
 
 
 def _unwrap_riff(data: bytes) -> bytes:
@@ -106,9 +115,12 @@ def _unwrap_riff(data: bytes) -> bytes:
 def _read_chunks(data: bytes, at: int, count: int) -> tuple[list[_Chunk], list[str]]:
     chunks: list[_Chunk] = []
     warnings: list[str] = []
-    while at + 8 <= len(data) and len(chunks) < count:
+    while at + 8 <= len(data):
         name, size = data[at : at + 4], struct.unpack(">I", data[at + 4 : at + 8])[0]
         at += 8
+        beyond = len(chunks) >= count
+        if beyond and (name != b"MTrk" or at + size > len(data)):
+            break  # What follows the last track is no music.
         if name == b"MTrk":
             if at + size > len(data):
                 raise MidiError(
@@ -118,7 +130,7 @@ def _read_chunks(data: bytes, at: int, count: int) -> tuple[list[_Chunk], list[s
             warnings += chunk.warnings
             chunks.append(chunk)
         at += size
-    if len(chunks) < count:
+    if len(chunks) != count:
         if not chunks:
             raise MidiError(f"the header announces {count} tracks and none follows")
         warnings.append(f"the header announces {count} tracks and {len(chunks)} follow")
@@ -137,11 +149,7 @@ def _read_track(data: bytes, number: int) -> _Chunk:
             if byte < 0x80:
                 tick += byte
             else:
-                delta = byte & 0x7F
-                while byte >= 0x80:
-                    byte = data[at]
-                    at += 1
-                    delta = delta << 7 | byte & 0x7F
+                delta, at = _variable_length(data, at - 1)
                 tick += delta
             status = data[at]
             if status >= 0x80:
@@ -194,6 +202,8 @@ def _variable_length(data: bytes, at: int) -> tuple[int, int]:
         value = value << 7 | byte & 0x7F
         if byte < 0x80:
             return value, at
+        if value >= 1 << 21:
+            raise MidiError("a length or a delta time takes more than four bytes")
 
 
 def _lay_end_to_end(chunks: list[_Chunk]) -> None:
@@ -217,9 +227,13 @@ def _score_from_chunks(chunks: list[_Chunk], scale: float, smpte: bool, warnings
     keys: list[KeySignature] = []
     texts: list[Text] = []
     tracks: list[Track] = []
-    if at(max((c.end_tick for c in chunks), default=0)) > _MAX_TICK:
+    end_tick = at(max((c.end_tick for c in chunks), default=0))
+    # One tick is left for a note that is struck at the very end.
+    if end_tick >= _MAX_TICK:
         raise MidiError("the piece is longer than a file at 960 ticks a quarter can hold")
-    for chunk in chunks:
+    inherited = _programs(chunks)
+    for number, chunk in enumerate(chunks):
+        is_conductor = number == 0 and not chunk.channels
         name = ""
         own: list[Text] = []
         for tick, kind, body in chunk.metas:
@@ -238,20 +252,21 @@ def _score_from_chunks(chunks: list[_Chunk], scale: float, smpte: bool, warnings
                     keys.append(KeySignature(at(tick), sharps, body[1] == 1))
                 else:
                     warnings.append(f"a key signature of {sharps} sharps was left out")
-            elif kind == _TRACK_NAME and not name:
+            elif kind == _TRACK_NAME and not name and not is_conductor:
                 name = _decode(body)
             elif kind == _MARKER:
                 texts.append(Text(at(tick), kind, _decode(body)))
             elif 1 <= kind <= 0x0F:
                 own.append(Text(at(tick), kind, _decode(body)))
         sysex = tuple(SystemExclusive(at(t), s, body) for t, s, body in chunk.sysex)
+        if is_conductor:
+            texts += own
+            own = []
         parts = [
-            _track_from_events(channel, chunk.channels[channel], scale, chunk.end_tick)
+            _track_from_events(channel, chunk.channels[channel], scale, chunk.end_tick, inherited)
             for channel in sorted(chunk.channels)
         ]
-        if not parts and (own or sysex):
-            parts = [Track(channel=None)]
-        if not parts and name and len(chunks) == 1:
+        if not parts and (name or own or sysex):
             parts = [Track(channel=None)]
         for i, part in enumerate(parts):
             first = i == 0
@@ -260,14 +275,28 @@ def _score_from_chunks(chunks: list[_Chunk], scale: float, smpte: bool, warnings
             )
     if smpte:
         tempos = [Tempo(0, DEFAULT_TEMPO_US)]
-    return Score(
+    score = Score(
         tracks=tuple(tracks),
         tempos=_last_at_each_tick(tempos),
         meters=_last_at_each_tick(meters),
         keys=_last_at_each_tick(keys),
         texts=tuple(sorted(texts, key=lambda t: t.tick)),
-        end_tick=at(max((c.end_tick for c in chunks), default=0)),
+        end_tick=end_tick,
     )
+    return replace(score, end_tick=score.last_tick)
+
+
+def _programs(chunks: list[_Chunk]) -> dict[int, tuple[int, int]]:
+    """(tick, program) of the first program change of each channel over all chunks."""
+    first: dict[int, tuple[int, int]] = {}
+    for chunk in chunks:
+        for channel, events in chunk.channels.items():
+            for tick, kind, program, _ in events:
+                if kind == PROGRAM_CHANGE:
+                    if channel not in first or tick < first[channel][0]:
+                        first[channel] = (tick, program)
+                    break
+    return first
 
 
 def _last_at_each_tick(events: list) -> tuple:
@@ -283,9 +312,16 @@ def _encode(text: str) -> bytes:
 
 
 def _track_from_events(
-    channel: int, events: list[tuple[int, int, int, int]], scale: float, end_tick: int
+    channel: int,
+    events: list[tuple[int, int, int, int]],
+    scale: float,
+    end_tick: int,
+    inherited: dict[int, tuple[int, int]],
 ) -> Track:
-    """Pair note events first-in-first-out; a note that is never released ends with its track."""
+    """Pair note events first-in-first-out; a note that is never released ends with its track.
+
+    The program change before the first note moves to the start of the track, and its bank with it.
+    """
     onset: list[int] = []
     release: list[int] = []
     pitch: list[int] = []
@@ -307,8 +343,14 @@ def _track_from_events(
                 release[sounding[data1].popleft()] = tick
         elif kind == PROGRAM_CHANGE and not has_program and not onset:
             program, has_program = data1, True
+            controls = [_at_start(c) for c in controls]
+            controls.sort(key=lambda c: c[0])
         else:
             controls.append(event)
+    if not has_program and channel in inherited:
+        since, elsewhere = inherited[channel]
+        if not onset or since <= onset[0]:
+            program = elsewhere
     notes = np.zeros(len(onset), NOTE)
     start = np.array(onset, np.float64)
     stop = np.array(release, np.float64)
@@ -325,8 +367,20 @@ def _track_from_events(
     return Track(channel=channel, program=program, notes=sort_notes(notes), controls=array)
 
 
+def _at_start(control: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+    """A bank select at tick 0, any other control as it is."""
+    is_bank = control[1] == CONTROL_CHANGE and control[2] in _BANK_SELECT
+    return (0, *control[1:]) if is_bank else control
+
+
 def write_midi(score: Score) -> bytes:
-    """The score as a type 1 Standard MIDI File at 960 ticks a quarter; equal scores, equal bytes."""
+    """The score as a type 1 Standard MIDI File at 960 ticks a quarter; equal scores, equal bytes.
+
+    Raises `ValueError` for a score that no file can hold: a pitch over 127, a velocity outside 1..127, a
+    negative position, a note without duration, or more than 65,534 tracks.
+    """
+    if len(score.tracks) >= _MAX_CHUNKS:
+        raise ValueError(f"{len(score.tracks)} tracks are more than a MIDI file can hold")
     chunks = [_conductor_chunk(score), *(_track_chunk(track) for track in score.tracks)]
     header = b"MThd" + struct.pack(">IHHH", 6, 1, len(chunks), TICKS_PER_QUARTER)
     return header + b"".join(b"MTrk" + struct.pack(">I", len(c)) + c for c in chunks)
@@ -354,6 +408,7 @@ def _meta(kind: int, body: bytes) -> bytes:
 def _track_chunk(track: Track) -> bytes:
     """Order at one tick: texts, system exclusive, controls, note-offs, note-ons.
 
+    The program stands behind the controls of tick 0, since a bank select acts on the next program change.
     A note that starts where another of its pitch ends is released first; a note's own release never
     comes before its start, since every duration is at least one tick.
     """
@@ -368,16 +423,34 @@ def _track_chunk(track: Track) -> bytes:
     if track.channel is None:
         return _join_events(head, max((e[0] for e in head), default=0))
     channel = track.channel
-    head.append((0, 3, bytes([0xC0 | channel, track.program])))
+    _check_notes(track)
+    has_program = False
     for tick, status, data1, data2 in track.controls.tolist():
+        if not has_program and (tick > 0 or status == PROGRAM_CHANGE):
+            head.append((0, 4, bytes((PROGRAM_CHANGE | channel, track.program))))
+            has_program = True
         short = status in (0xC0, 0xD0)
-        body = bytes([status | channel, data1]) if short else bytes([status | channel, data1, data2])
+        body = bytes((status | channel, data1)) if short else bytes((status | channel, data1, data2))
         head.append((tick, 4, body))
+    if not has_program:
+        head.append((0, 4, bytes((PROGRAM_CHANGE | channel, track.program))))
     on, off = 0x90 | channel, 0x80 | channel
     for tick, duration, pitch, velocity in track.notes.tolist():
         head.append((tick, 6, bytes((on, pitch, velocity))))
         head.append((tick + duration, 5, bytes((off, pitch, 64))))
     return _join_events(head, 0)
+
+
+def _check_notes(track: Track) -> None:
+    notes = track.notes
+    if len(notes) == 0:
+        return
+    if int(notes["pitch"].max()) > 127 or int(notes["velocity"].max()) > 127:
+        raise ValueError(f"track {track.name!r} has a pitch or a velocity over 127")
+    if int(notes["velocity"].min()) == 0 or int(notes["duration_tick"].min()) < 1:
+        raise ValueError(f"track {track.name!r} has a note without velocity or duration")
+    if int(notes["onset_tick"].min()) < 0:
+        raise ValueError(f"track {track.name!r} has a note before the start of the piece")
 
 
 def _join_events(events: list[tuple[int, int, bytes]], end_tick: int) -> bytes:

@@ -23,18 +23,23 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class StageSpec:
-    """A stage ready to run: name, complete settings, version, hashes of its models, global seed."""
+    """A stage ready to run: name, complete settings, version, hashes of its models, global seed.
+
+    `environment` tells what else on this machine the result depends on (for render the SoundFont and the
+    version of FluidSynth), as text.
+    """
 
     name: str
     settings: dict[str, Any]
     version: int
     models: dict[str, str]
     seed: int
+    environment: str = ""
 
     @property
     def fingerprint(self) -> str:
         """What a result depends on beside the piece, as text."""
-        return to_json([self.name, self.settings, self.version, self.models, self.seed])
+        return to_json(vars(self))
 
     def load_models(self) -> dict[str, Model]:
         """The models by role. Raises `ModelError`."""
@@ -48,7 +53,15 @@ def stage_spec(name: str, settings: Mapping[str, Any], seed: int) -> StageSpec:
         role: model_hash(model_folder(model), settings["backend"])
         for role, model in settings.get("models", {}).items()
     }
-    return StageSpec(name, dict(settings), import_module(f"segue.{name}").VERSION, models, seed)
+    module = import_module(f"segue.{name}")
+    environment = ""
+    if name == "render":
+        try:
+            environment = module.fingerprint(settings)
+        except StageError as error:
+            # The run still delivers MIDI, and says so piece by piece; a later installation changes the key.
+            environment = str(error)
+    return StageSpec(name, dict(settings), module.VERSION, models, seed, environment)
 
 
 def result_key(spec: StageSpec, member: Member) -> str:

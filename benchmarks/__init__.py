@@ -1,0 +1,1 @@
+"""Speed, measured: as medians, and as ratios within one run, since machines differ and are noisy."""

@@ -1,0 +1,1 @@
+"""Training of the groove network: drummers' timing and velocity."""

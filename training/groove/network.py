@@ -15,11 +15,11 @@ MIN_VELOCITY_SPREAD = 0.02
 class GrooveNetwork(nn.Module):
     """Hits of a two-bar window to what a drummer would do with them.
 
-    Input `features` (batch, 32, FEATURES); outputs, each (batch, 32, 9): `offset` in steps, `velocity` in [0, 1],
-    and the spread of either, in the same units (the scale of a Laplace distribution).
+    Input `features` (batch, 32, FEATURES); outputs, each (batch, 32, 9): `offset` in steps, `velocity` in
+    [0, 1], and the spread of either, in the same units (the scale of a Laplace distribution).
     """
 
-    def __init__(self, hidden: int = 88, dropout: float = 0.3) -> None:
+    def __init__(self, hidden: int = 86, dropout: float = 0.3) -> None:
         super().__init__()
         self.first = nn.GRU(FEATURES, hidden, batch_first=True, bidirectional=True)
         self.second = nn.GRU(2 * hidden, hidden, batch_first=True, bidirectional=True)

@@ -3,13 +3,14 @@
 Conventions
 -----------
 - A *step* is a sixteenth; a *slot* is 16 steps, one bar of 4/4; a *window* is two consecutive slots.
-- A *cell* is one drum class at one step. Several hits of a class within one cell share it; the loudest counts.
+- A *cell* is one drum class at one step. Several hits of a class within one cell share it; the loudest
+  counts.
 - An *offset* is a distance from the grid in steps, in [-0.5, 0.5), positive when late.
 - Velocities of cells are in [0, 1] (MIDI velocity / 127).
 
-The nine drum classes follow Gillick, Roberts, Engel, Eck and Bamman, "Learning to Groove with Inverse Sequence
-Transformations", ICML 2019; the General MIDI percussion that they do not name joins the class whose part
-it plays in a groove.
+The nine drum classes follow Gillick, Roberts, Engel, Eck and Bamman, "Learning to Groove with Inverse
+Sequence Transformations", ICML 2019; the General MIDI percussion that they do not name joins the class
+whose part it plays in a groove.
 """
 
 from __future__ import annotations
@@ -89,8 +90,9 @@ def cells_from_hits(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Which hit stands for each cell, and each hit's cell.
 
-    `steps`, `classes` and `velocities` are (n,); returns `chosen`, int64, shape (step_count, 9), the index of the
-    loudest hit of each cell (the first of equals) or -1, and `cell`, (n,), the flat index of each hit's cell.
+    `steps`, `classes` and `velocities` are (n,); returns `chosen`, int64, shape (step_count, 9), the index
+    of the loudest hit of each cell (the first of equals) or -1, and `cell`, (n,), the flat index of each
+    hit's cell.
     """
     cell = steps * CLASS_COUNT + classes
     order = np.lexsort((-np.arange(len(cell)), velocities, cell))

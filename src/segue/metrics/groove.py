@@ -2,15 +2,18 @@
 
 Conventions
 -----------
-- One entry per hit, all arrays of shape (n,): `offset` in sixteenths, [-0.5, 0.5), positive when late; `velocity`
-  in [0, 1]; `step` the sixteenth within the bar or the window (only its remainder by 4 counts); `bpm` the
-  tempo at the hit in quarters a minute.
-- Timing MAE in milliseconds at the file's tempo, timing MSE in sixteenths squared, velocity MAE in MIDI units.
+- One entry per hit, all arrays of shape (n,): `offset` in sixteenths, [-0.5, 0.5), positive when late;
+  `velocity` in [0, 1]; `step` the sixteenth within the bar or the window (only its remainder by 4 counts);
+  `bpm` the tempo at the hit in quarters a minute.
+- Timing MAE in milliseconds at the file's tempo, timing MSE in sixteenths squared, velocity MAE in MIDI
+  units.
 - KL: hits grouped by step mod 4, a Gaussian fitted to the true and to the predicted values of each group
-  (maximum likelihood: mean and population standard deviation), KL(true || predicted) in nats, mean over the four
-  groups. It falls to nothing for a prediction that is noise of the right spread, so it never stands alone.
+  (maximum likelihood: mean and population standard deviation), KL(true || predicted) in nats, mean over the
+  four groups. It falls to nothing for a prediction that is noise of the right spread, so it never stands
+  alone.
 
-Source: Gillick, Roberts, Engel, Eck and Bamman, "Learning to Groove with Inverse Sequence Transformations", ICML 2019.
+Source: Gillick, Roberts, Engel, Eck and Bamman, "Learning to Groove with Inverse Sequence Transformations",
+ICML 2019.
 """
 
 from __future__ import annotations
@@ -18,8 +21,6 @@ from __future__ import annotations
 import numpy as np
 
 GROUPS = 4
-#: Spread below which a Gaussian counts as a point; keeps the divergence finite.
-MIN_SPREAD = 1e-3
 
 
 def step_seconds(bpm: np.ndarray | float) -> np.ndarray:
@@ -43,14 +44,18 @@ def velocity_mae(true: np.ndarray, predicted: np.ndarray) -> float:
 
 
 def gaussian_kl(true_mean: float, true_spread: float, mean: float, spread: float) -> float:
-    """KL divergence in nats of the Gaussian (mean, spread) from the true one: KL(true || predicted)."""
-    true_spread, spread = max(true_spread, MIN_SPREAD), max(spread, MIN_SPREAD)
+    """KL divergence in nats of the Gaussian (mean, spread) from the true one: KL(true || predicted).
+
+    Infinite where one of the two is a point and the other is not the same point.
+    """
+    if min(true_spread, spread) <= 0:
+        return 0.0 if (true_mean, true_spread) == (mean, spread) else float("inf")
     ratio = (true_spread**2 + (true_mean - mean) ** 2) / (2 * spread**2)
     return float(np.log(spread / true_spread) + ratio - 0.5)
 
 
 def grouped_kl(true: np.ndarray, predicted: np.ndarray, step: np.ndarray) -> float:
-    """Mean over the four groups of `step` mod 4 of KL(true || predicted), Gaussians; empty groups are left out."""
+    """Mean of KL(true || predicted) over the groups of `step` mod 4, Gaussians; empty groups are left out."""
     true, predicted = np.asarray(true, float), np.asarray(predicted, float)
     group = np.asarray(step) % GROUPS
     values = [

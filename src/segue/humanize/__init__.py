@@ -1,0 +1,87 @@
+"""Humanize: give written notes a player's timing and dynamics.
+
+Drums are played by the groove network (`drums`), pitched tracks are phrased by the dynamics network and
+follow the drums (`pitched`), and `moves` applies what they say without breaking the music.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from segue.humanize.drums import human_groove, play_drums
+from segue.humanize.pitched import play_pitched
+from segue.runtime import Model
+from segue.score import Score, Track
+from segue.stage import Record, Settings, StageResult
+
+VERSION = 1
+
+
+def apply(
+    score: Score, record: Record, settings: Settings, models: Mapping[str, Model], seed: int
+) -> StageResult:
+    """The score with human timing and velocities; pitches and the number of notes stay as they are."""
+    skipped, drum_tracks, pitched_tracks = _choose_tracks(score, record, settings)
+    report: dict[str, Any] = {
+        "found": {"drum_tracks": len(drum_tracks), "pitched_tracks": len(pitched_tracks)},
+        "changed": {"tracks": 0, "notes": 0},
+        "skipped": skipped,
+    }
+    if settings["amount"] == 0 or not (drum_tracks or pitched_tracks):
+        report["reason"] = "amount is 0" if settings["amount"] == 0 else "no track to humanize"
+        return StageResult(score, report)
+    # Each track has its own stream, so that leaving one out does not change another.
+    drum_rng, *track_rngs = np.random.default_rng(seed).spawn(1 + len(score.tracks))
+    human = [bool(entry.get("human_timing")) for entry in record.get("tracks", [])]
+    human += [False] * (len(score.tracks) - len(human))
+    changed: dict[int, Track] = {}
+    share = min(settings["amount"] * settings["timing"], 1)
+    groove = human_groove(
+        score, [t for t, h in zip(score.tracks, human, strict=False) if h and t.is_drum], share
+    )
+    if drum_tracks:
+        changed, groove, report["drums"] = play_drums(
+            score, drum_tracks, human, settings, models["drums"], drum_rng
+        )
+    if pitched_tracks:
+        rngs = {i: track_rngs[i] for i in pitched_tracks}
+        phrased, report["pitched"] = play_pitched(score, human, groove, settings, models["pitched"], rngs)
+        changed |= phrased
+    played = replace(score, tracks=tuple(changed.get(i, t) for i, t in enumerate(score.tracks)))
+    report["changed"] = _changes(score, played)
+    return StageResult(played, report)
+
+
+def _choose_tracks(
+    score: Score, record: Record, settings: Settings
+) -> tuple[list[dict[str, Any]], list[int], list[int]]:
+    """What is left out and why, the drum tracks and the pitched tracks to play."""
+    known = record.get("tracks", [])
+    skipped: list[dict[str, Any]] = []
+    chosen: dict[bool, list[int]] = {True: [], False: []}
+    for i, track in enumerate(score.tracks):
+        human = i < len(known) and bool(known[i].get("human_timing"))
+        if not len(track.notes):
+            reason = "no notes"
+        elif not settings["drums" if track.is_drum else "pitched"]:
+            reason = "drums are switched off" if track.is_drum else "pitched tracks are switched off"
+        elif human and settings["keep_existing"] == "skip":
+            reason = "already human"
+        else:
+            chosen[track.is_drum].append(i)
+            continue
+        skipped.append({"track": i, "reason": reason})
+    return skipped, chosen[True], chosen[False]
+
+
+def _changes(before: Score, after: Score) -> dict[str, Any]:
+    """How many tracks and notes changed, and by how much on average."""
+    pairs = [(a.notes, b.notes) for a, b in zip(before.tracks, after.tracks, strict=True) if a is not b]
+    moved = [np.abs(np.sort(b["onset_tick"]) - np.sort(a["onset_tick"]).astype(float)) for a, b in pairs]
+    notes = sum(int(np.count_nonzero(np.sort(a) != np.sort(b))) for a, b in pairs)
+    mean = round(float(np.mean(np.concatenate(moved))), 1) if moved else 0.0
+    return {"tracks": len(pairs), "notes": notes, "mean_shift_ticks": mean}

@@ -1,0 +1,144 @@
+"""Drum tracks: the groove network's performance, blended with what is written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from segue.humanize.encoding import CLASS_OF_PITCH, SLOT_STEPS, STEP_TICKS
+from segue.humanize.groove import grid_of, perform
+from segue.humanize.moves import move_notes
+from segue.humanize.variation import sample_deviation
+from segue.runtime import Model
+from segue.score import TICKS_PER_QUARTER, Score, Track, meters_from_zero
+from segue.stage import Settings
+
+#: How much of a drummer's deviation is shared by what sounds together, and kept from one step to the next;
+#: measured on the residuals of the network over the validation split.
+SHARED_TIMING, SHARED_VELOCITY = 0.5, 0.3
+KEPT_TIMING, KEPT_VELOCITY = 0.8, 0.6
+#: No note is moved further than this from where it was written, in steps.
+MAX_SHIFT_STEPS = 0.5
+#: A percussion note of no class moves with a hit at most this many steps away.
+NEIGHBOUR_STEPS = 2
+#: A beat counts as played in triplets where its notes lie this much nearer to them than to sixteenths.
+TRIPLET_RATIO = 0.6
+
+#: Onset ticks as written and deviations in ticks, (n,) each: what the other tracks follow.
+Groove = tuple[np.ndarray, np.ndarray]
+
+
+def play_drums(
+    score: Score,
+    indices: Sequence[int],
+    human: Sequence[bool],
+    settings: Settings,
+    model: Model,
+    rng: np.random.Generator,
+) -> tuple[dict[int, Track], Groove, dict[str, Any]]:
+    """The drum tracks `indices` as one kit: new tracks by index, the groove that they make, and a report.
+
+    `human` says of every track of the score whether a human has played it; such a track's own deviation from
+    the grid is replaced, any other note keeps its distance from the grid.
+    """
+    tracks = [score.tracks[i] for i in indices]
+    sizes = [len(track.notes) for track in tracks]
+    notes = np.concatenate([track.notes for track in tracks])
+    played_before = np.repeat([human[i] for i in indices], sizes)
+    onset = notes["onset_tick"].astype(np.int64)
+    velocity = notes["velocity"].astype(np.float64)
+    expected = perform(score, model, onset, notes["pitch"], velocity)
+    classes = CLASS_OF_PITCH[notes["pitch"]]
+    grid = grid_of(score, onset)
+    place = grid.slot * SLOT_STEPS + grid.step
+
+    offset, loudness = expected.offset, expected.velocity
+    if settings["variation"] > 0:
+        timing_drift = sample_deviation(place, classes, SHARED_TIMING, KEPT_TIMING, rng)
+        velocity_drift = sample_deviation(place, classes, SHARED_VELOCITY, KEPT_VELOCITY, rng)
+        offset = offset + settings["variation"] * expected.offset_spread * timing_drift
+        loudness = loudness + settings["variation"] * expected.velocity_spread * velocity_drift
+    shift = offset * STEP_TICKS
+    residual = np.zeros(len(onset))
+    if played_before.any():
+        residual = np.where(played_before, human_residual(score, onset), 0)
+        shift = shift - residual
+    shift *= settings["amount"] * settings["timing"]
+    limit = MAX_SHIFT_STEPS * STEP_TICKS
+    shift = np.clip(follow_nearest(onset, shift, NEIGHBOUR_STEPS * STEP_TICKS), -limit, limit)
+    struck = blend_velocity(velocity, loudness, classes, settings["amount"] * settings["velocity"])
+
+    changed: dict[int, Track] = {}
+    end = 0
+    for i, track, size in zip(indices, tracks, sizes, strict=True):
+        part = slice(end, end := end + size)
+        changed[i] = move_notes(track, shift[part], struck[part])
+    place_tick = np.rint(onset - residual).astype(np.int64)
+    order = np.argsort(place_tick, kind="stable")
+    report = {
+        "notes": len(notes),
+        "beyond_classes": int(np.count_nonzero(classes < 0)),
+        "off_grid": int(np.count_nonzero(np.abs(grid.residual) > STEP_TICKS // 8)),
+        "other_meters": sorted(
+            {f"{m.numerator}/{m.denominator}" for m in meters_from_zero(score) if m.bar_ticks != 3840}
+        ),
+    }
+    return changed, (place_tick[order], (shift + residual)[order]), report
+
+
+def blend_velocity(written: np.ndarray, expected: np.ndarray, voice: np.ndarray, share: float) -> np.ndarray:
+    """Velocities (n,), int64: from the written (share 0) to the expected (1), beyond it with larger contrast
+    (2).
+
+    `voice` (n,) is what plays each note; contrast is around each voice's mean. Where nothing is expected
+    (NaN) the written velocity stays.
+    """
+    result = written.copy()
+    known = np.isfinite(expected)
+    for v in np.unique(voice[known]):
+        mine = known & (voice == v)
+        contrast = max(share - 1, 0) * (expected[mine] - expected[mine].mean())
+        result[mine] += min(share, 1) * (expected[mine] - written[mine]) + contrast
+    return np.clip(np.rint(result), 1, 127).astype(np.int64)
+
+
+def human_residual(score: Score, onset: np.ndarray) -> np.ndarray:
+    """Ticks (n,) by which a human's notes lie off their grid: sixteenths, or triplets."""
+    straight = grid_of(score, onset).residual.astype(float)
+    third = TICKS_PER_QUARTER / 3
+    triplet = onset - np.rint(onset / third) * third
+    beat = (onset + STEP_TICKS // 2) // TICKS_PER_QUARTER
+    _, back = np.unique(beat, return_inverse=True)
+    error = [np.bincount(back, np.abs(r))[back] for r in (straight, triplet)]
+    return np.where(error[1] < TRIPLET_RATIO * error[0], triplet, straight)
+
+
+def human_groove(score: Score, tracks: Sequence[Track], share: float) -> Groove:
+    """The groove of drum tracks that a human played: grid places and `share` of the deviations."""
+    onsets = [track.notes["onset_tick"].astype(np.int64) for track in tracks if len(track.notes)]
+    if not onsets:
+        return np.zeros(0, np.int64), np.zeros(0)
+    onset = np.sort(np.concatenate(onsets))
+    residual = human_residual(score, onset)
+    return np.rint(onset - residual).astype(np.int64), share * residual
+
+
+def follow_nearest(onset: np.ndarray, shift: np.ndarray, reach_ticks: float) -> np.ndarray:
+    """`shift` (n,) with each NaN filled by the shift of the nearest note within `reach_ticks`, else by 0."""
+    filled = shift.copy()
+    missing, known = np.flatnonzero(np.isnan(shift)), np.flatnonzero(~np.isnan(shift))
+    if not len(missing):
+        return filled
+    filled[missing] = 0.0
+    if not len(known):
+        return filled
+    known = known[np.argsort(onset[known], kind="stable")]
+    at = onset[known]
+    right = np.clip(np.searchsorted(at, onset[missing]), 0, len(at) - 1)
+    left = np.maximum(right - 1, 0)
+    nearest = np.where(np.abs(at[left] - onset[missing]) <= np.abs(at[right] - onset[missing]), left, right)
+    near = np.abs(at[nearest] - onset[missing]) <= reach_ticks
+    filled[missing[near]] = shift[known[nearest[near]]]
+    return filled

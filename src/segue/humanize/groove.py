@@ -1,0 +1,150 @@
+"""What a drummer would do with the hits of a piece, through the groove network.
+
+Bars are laid into slots of 16 steps from their downbeats (a bar of 3/4 or 6/8 leaves the end of its slot
+empty, a bar longer than 4/4 goes on in the next), and the network sees two consecutive slots at a time. A
+hit's answer is the mean over the windows that hold it. Hits keep their distance from the nearest step
+(triplets, swing, flams) and are moved by the network's offset on top.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from segue.humanize.encoding import (
+    CLASS_COUNT,
+    CLASS_OF_PITCH,
+    SLOT_STEPS,
+    STEP_TICKS,
+    WINDOW_STEPS,
+    cells_from_hits,
+    window_features,
+)
+from segue.runtime import Model
+from segue.score import Score, bar_starts, seconds_per_tick
+
+#: Network answers are rounded to these before use, so that both backends decide alike.
+OFFSET_ROUNDING = 1 / 128
+VELOCITY_ROUNDING = 1 / 127
+#: Standard deviation of a Laplace distribution of scale 1.
+LAPLACE_STD = np.sqrt(2)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where notes lie: `slot` (index of the slot in the piece), `step` in the slot, `residual` ticks off the
+    step.
+
+    Each (n,) int64. A slot is a bar of up to 16 steps, or a part of a longer one.
+    """
+
+    slot: np.ndarray
+    step: np.ndarray
+    residual: np.ndarray
+
+
+@dataclass(frozen=True)
+class Performance:
+    """What the network expects at each drum note: arrays (n,), NaN where a note is of no drum class.
+
+    `offset` in steps, `velocity` in MIDI units, spreads of either as standard deviations in the same units.
+    """
+
+    offset: np.ndarray
+    velocity: np.ndarray
+    offset_spread: np.ndarray
+    velocity_spread: np.ndarray
+
+
+def grid_of(score: Score, onset: np.ndarray) -> Grid:
+    """Slot, step and residual of each onset tick (n,); just before a bar line lies the next bar."""
+    onset = np.asarray(onset, np.int64)
+    bars = bar_starts(score, int(onset.max(initial=0)) + STEP_TICKS)
+    steps = -(-np.diff(bars) // STEP_TICKS)
+    bar = np.clip(np.searchsorted(bars, onset, "right") - 1, 0, len(steps) - 1)
+    step = (onset - bars[bar] + STEP_TICKS // 2) // STEP_TICKS
+    late = (step >= steps[bar]) & (bar + 1 < len(steps))
+    bar, step = bar + late, np.where(late, 0, step)
+    first_slot = np.concatenate([[0], np.cumsum(-(-steps // SLOT_STEPS))])
+    residual = onset - (bars[bar] + step * STEP_TICKS)
+    return Grid(first_slot[bar] + step // SLOT_STEPS, step % SLOT_STEPS, residual)
+
+
+def perform(
+    score: Score, model: Model, onset: np.ndarray, pitch: np.ndarray, velocity: np.ndarray
+) -> Performance:
+    """The expected performance of the drum notes (n,) of a piece, all drum tracks together.
+
+    Of several hits in one cell the loudest is played as the network says, and the others keep their share of
+    its velocity.
+    """
+    count = len(onset)
+    answers = np.full((4, count), np.nan)
+    classes = CLASS_OF_PITCH[pitch]
+    known = np.flatnonzero(classes >= 0)
+    if not len(known):
+        return Performance(*answers)
+    grid = grid_of(score, onset[known])
+    used, row = np.unique(grid.slot, return_inverse=True)
+    chosen, cell = cells_from_hits(
+        row * SLOT_STEPS + grid.step, classes[known], velocity[known], len(used) * SLOT_STEPS
+    )
+    first = np.full(len(used), np.iinfo(np.int64).max)
+    np.minimum.at(first, row, onset[known])
+    bpm = 60 / (960 * seconds_per_tick(score, first))
+    slots = _play_slots(model, (chosen >= 0).reshape(len(used), SLOT_STEPS, CLASS_COUNT), used, bpm)
+    values = slots.reshape(4, -1)[:, cell]
+    loudest = velocity[known][chosen.reshape(-1)[cell]]
+    values[1:4:2] *= velocity[known] / loudest
+    answers[:, known] = values
+    offset, loudness, offset_spread, loudness_spread = answers
+    return Performance(
+        offset, loudness * 127, offset_spread * LAPLACE_STD, loudness_spread * 127 * LAPLACE_STD
+    )
+
+
+def _play_slots(model: Model, hits: np.ndarray, used: np.ndarray, bpm: np.ndarray) -> np.ndarray:
+    """Answers (4, slots, 16, 9) for the used slots: offset, velocity, spread of offset, spread of velocity.
+
+    `hits` is (slots, 16, 9), `used` the slots' places in the piece, `bpm` (slots,). A window begins at every
+    slot whose successor is used as well; a slot without neighbours is a window of its own, the second half
+    empty.
+    """
+    count = len(used)
+    follows = np.zeros(count, bool)
+    follows[:-1] = np.diff(used) == 1
+    alone = ~follows & ~np.concatenate([[False], follows[:-1]])
+    starts = np.flatnonzero(follows | alone)
+    windows = np.zeros((len(starts), WINDOW_STEPS, CLASS_COUNT), np.float32)
+    windows[:, :SLOT_STEPS] = hits[starts]
+    paired = follows[starts]
+    windows[paired, SLOT_STEPS:] = hits[starts[paired] + 1]
+    # Repeated bars are common in written drums, and equal windows have equal answers.
+    tempo = np.round(bpm[starts], 3)
+    keys = [(window.tobytes(), t) for window, t in zip(windows > 0, tempo.tolist(), strict=True)]
+    distinct = {key: i for i, key in reversed(list(enumerate(keys)))}
+    features = window_features(windows, tempo)
+    played = {key: _answer(model, features[i : i + 1]) for key, i in distinct.items()}
+    total = np.zeros((4, count, SLOT_STEPS, CLASS_COUNT))
+    seen = np.zeros(count)
+    for start, pair, key in zip(starts.tolist(), paired.tolist(), keys, strict=True):
+        total[:, start] += played[key][:, :SLOT_STEPS]
+        seen[start] += 1
+        if pair:
+            total[:, start + 1] += played[key][:, SLOT_STEPS:]
+            seen[start + 1] += 1
+    return total / seen[:, None, None]
+
+
+def _answer(model: Model, features: np.ndarray) -> np.ndarray:
+    """The network's four outputs for one window, rounded, shape (4, 32, 9)."""
+    out = model(features=features)
+    return np.stack(
+        [
+            np.round(out["offset"][0] / OFFSET_ROUNDING) * OFFSET_ROUNDING,
+            np.round(out["velocity"][0] / VELOCITY_ROUNDING) * VELOCITY_ROUNDING,
+            out["offset_spread"][0],
+            out["velocity_spread"][0],
+        ]
+    ).astype(np.float64)

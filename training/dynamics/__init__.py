@@ -1,0 +1,1 @@
+"""Training of the dynamics network: players' phrasing of pitched tracks."""

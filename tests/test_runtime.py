@@ -1,0 +1,105 @@
+"""The runtime and the models: what is not what its card says is refused."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from segue.models import all_states, model_names, model_state, probe_error
+from segue.runtime import MODELS_FOLDER, Model, ModelError, load_model, read_card, read_reference
+
+NAMES = model_names()
+
+
+def copy(tmp_path, name):
+    return shutil.copytree(MODELS_FOLDER / name, tmp_path / name)
+
+
+def test_every_model_of_the_chain_is_there():
+    assert {"groove", "dynamics", "melody", "harmony", "accompaniment"} <= set(NAMES)
+
+
+def test_all_models_pass_reference_and_probe():
+    states = all_states()
+    assert [f"{s.name} {s.backend}: {s.reference} {s.probe}" for s in states if not s.ok] == []
+    assert len(states) == 2 * len(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_both_backends_agree(name):
+    stored = read_reference(MODELS_FOLDER / name)
+    inputs = {k[6:]: v for k, v in stored.items() if k.startswith("input.")}
+    onnx, tflite = (load_model(name, backend).run_examples(inputs) for backend in ("onnx", "tflite"))
+    tolerance = float(read_card(MODELS_FOLDER / name)["tolerance"])
+    for output in onnx:
+        np.testing.assert_allclose(onnx[output], tflite[output], atol=2 * tolerance)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_cards_tell_what_a_user_must_know(name):
+    card = read_card(MODELS_FOLDER / name)
+    assert card["headline"].keys() >= {"metric", "value", "floor", "better"}
+    value, floor = card["headline"]["value"], card["headline"]["floor"]
+    assert value < floor if card["headline"]["better"] == "lower" else value > floor
+    for source in card["data"]:
+        assert source.keys() >= {"name", "licence"}
+    text = (MODELS_FOLDER / name / "card.md").read_text().lower()
+    for word in ("licence", "intended use", "limits", "latency"):
+        assert word in text, word
+
+
+def test_weights_of_another_model_are_refused(tmp_path):
+    groove, harmony = copy(tmp_path, "groove"), MODELS_FOLDER / "harmony"
+    shutil.copyfile(harmony / "harmony.onnx", groove / "groove.onnx")
+    with pytest.raises((ModelError, ValueError)):
+        Model(groove, "onnx")
+    assert not model_state(groove, "onnx").ok
+
+
+def test_scaled_weights_are_refused(tmp_path):
+    """Noise in the weights file that leaves the graph intact is caught by the reference."""
+    folder = copy(tmp_path, "groove")
+    path = folder / "groove.onnx"
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2 // 4 * 4
+    block = np.frombuffer(bytes(data[middle : middle + 40000]), np.uint8).copy()
+    block[3::4] ^= 0x01
+    data[middle : middle + 40000] = block.tobytes()
+    path.write_bytes(bytes(data))
+    with pytest.raises(ModelError):
+        Model(folder, "onnx")
+
+
+def test_an_untrained_stand_in_with_its_own_reference_fails_the_probe(tmp_path):
+    """Constant outputs, with a reference made to match them, cannot beat the best constant answer."""
+    stored = read_reference(MODELS_FOLDER / "groove")
+    card = read_card(MODELS_FOLDER / "groove")
+    output = stored[f"output.{card['probe']['output']}"]
+    error, floor = probe_error(card["probe"]["kind"], np.full_like(output, 0.3), stored["target"])
+    assert error >= floor
+
+
+def test_missing_input_and_wrong_shape_are_named():
+    model = load_model("groove")
+    name, shape = next(iter(model.card["inputs"].items()))
+    with pytest.raises(ModelError, match=f"input {name} is missing"):
+        model()
+    with pytest.raises(ModelError, match="has shape"):
+        model(**{name: np.zeros((*shape, 2), np.float32)})
+
+
+def test_unknown_model_and_backend_are_named(tmp_path):
+    with pytest.raises(ModelError, match="there is no card"):
+        load_model("nobody")
+    with pytest.raises(ModelError, match="backend jax is unknown"):
+        load_model("groove", "jax")
+
+
+def test_probe_error_by_hand():
+    logits = np.log(np.array([[0.5, 0.5], [0.25, 0.75]]))
+    error, floor = probe_error("cross_entropy", logits, np.array([0, 1]))
+    assert error == pytest.approx((-np.log(0.5) - np.log(0.75)) / 2)
+    assert floor == pytest.approx(np.log(2))
+    error, floor = probe_error("absolute_error", np.array([1.0, 2, 9]), np.array([1.0, 4, np.nan]))
+    assert error == pytest.approx(1.0)
+    assert floor == pytest.approx(1.5)

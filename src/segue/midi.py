@@ -17,8 +17,7 @@ Source: Standard MIDI Files 1.0 (RP-001), MIDI Manufacturers Association, 1996.
 from __future__ import annotations
 
 import struct
-from collections import defaultdict, deque
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -45,6 +44,7 @@ _MARKER = 6
 _MAX_TICK = 2**28 - 1
 _MAX_CHUNKS = 2**16 - 1
 _BANK_SELECT = (0, 32)
+_CHANNEL_PRESSURE = 0xD0
 
 
 class MidiError(ValueError):
@@ -55,11 +55,17 @@ class MidiError(ValueError):
 class _Chunk:
     """The raw events of one track chunk, positions in the ticks of the file."""
 
-    channels: dict[int, list[tuple[int, int, int, int]]] = field(default_factory=lambda: defaultdict(list))
-    metas: list[tuple[int, int, bytes]] = field(default_factory=list)
-    sysex: list[tuple[int, int, bytes]] = field(default_factory=list)
-    end_tick: int = 0
-    warnings: list[str] = field(default_factory=list)
+    #: Channel messages, int64, shape (n, 4): tick, status, two data bytes.
+    events: np.ndarray
+    metas: list[tuple[int, int, bytes]]
+    sysex: list[tuple[int, int, bytes]]
+    end_tick: int
+    warnings: list[str]
+
+    @property
+    def channels(self) -> list[int]:
+        """The channels that have messages, in order."""
+        return np.flatnonzero(np.bincount(self.events[:, 1] & 0x0F, minlength=16)).tolist()
 
 
 def read_midi(data: bytes) -> tuple[Score, list[str]]:
@@ -139,32 +145,40 @@ def _read_chunks(data: bytes, at: int, count: int) -> tuple[list[_Chunk], list[s
 
 def _read_track(data: bytes, number: int) -> _Chunk:
     """The events of one chunk. Unknown system messages are passed over, as a sequencer does."""
-    chunk = _Chunk()
-    channels, metas = chunk.channels, chunk.metas
+    # One flat list and few branches: this loop runs once an event.
+    events: list[int] = []
+    metas: list[tuple[int, int, bytes]] = []
+    sysex: list[tuple[int, int, bytes]] = []
+    warnings: list[str] = []
+    add = events.extend
     at, tick, running, end = 0, 0, 0, len(data)
     try:
         while at < end:
             byte = data[at]
-            at += 1
             if byte < 0x80:
                 tick += byte
+                at += 1
+            elif data[at + 1] < 0x80:
+                tick += (byte & 0x7F) << 7 | data[at + 1]
+                at += 2
             else:
-                delta, at = _variable_length(data, at - 1)
+                delta, at = _variable_length(data, at)
                 tick += delta
             status = data[at]
             if status >= 0x80:
                 at += 1
             else:
                 status = running
-            if 0x80 <= status < 0xF0:
+            if status < 0xF0:
                 running = status
-                kind = status & 0xF0
-                if kind == 0xC0 or kind == 0xD0:
-                    channels[status & 0x0F].append((tick, kind, data[at] & 0x7F, 0))
+                if 0xC0 <= status < 0xE0:
+                    add((tick, status, data[at], 0))
                     at += 1
-                else:
-                    channels[status & 0x0F].append((tick, kind, data[at] & 0x7F, data[at + 1] & 0x7F))
+                elif status:
+                    add((tick, status, data[at], data[at + 1]))
                     at += 2
+                else:
+                    raise MidiError(f"track {number} has a data byte where a message should begin")
             elif status == 0xFF:
                 kind = data[at]
                 size, at = _variable_length(data, at + 1)
@@ -174,14 +188,12 @@ def _read_track(data: bytes, number: int) -> _Chunk:
                 at += size
             elif status in (0xF0, 0xF7):
                 size, at = _variable_length(data, at)
-                chunk.sysex.append((tick, status, data[at : at + size]))
+                sysex.append((tick, status, data[at : at + size]))
                 at += size
-            elif status == 0:
-                raise MidiError(f"track {number} has a data byte where a message should begin")
             else:
                 # System common and real-time messages do not belong in a file.
                 at += {0xF1: 1, 0xF2: 2, 0xF3: 1}.get(status, 0)
-                chunk.warnings.append(
+                warnings.append(
                     f"track {number} holds a message {status:#04x} that no file may hold; passed over"
                 )
     except IndexError:
@@ -190,8 +202,9 @@ def _read_track(data: bytes, number: int) -> _Chunk:
         raise MidiError(f"track {number} ends in the middle of an event")
     if tick > _MAX_TICK:
         raise MidiError(f"track {number} reaches tick {tick}, beyond what a file can hold")
-    chunk.end_tick = tick
-    return chunk
+    array = np.array(events, np.int64).reshape(-1, 4)
+    array[:, 2:] &= 0x7F
+    return _Chunk(array, metas, sysex, tick, warnings)
 
 
 def _variable_length(data: bytes, at: int) -> tuple[int, int]:
@@ -210,8 +223,7 @@ def _lay_end_to_end(chunks: list[_Chunk]) -> None:
     """Shift the patterns of a type 2 file so that each begins where the one before it ends."""
     start = 0
     for chunk in chunks:
-        for channel, events in chunk.channels.items():
-            chunk.channels[channel] = [(t + start, *rest) for t, *rest in events]
+        chunk.events[:, 0] += start
         chunk.metas = [(t + start, *rest) for t, *rest in chunk.metas]
         chunk.sysex = [(t + start, *rest) for t, *rest in chunk.sysex]
         chunk.end_tick += start
@@ -263,8 +275,7 @@ def _score_from_chunks(chunks: list[_Chunk], scale: float, smpte: bool, warnings
             texts += own
             own = []
         parts = [
-            _track_from_events(channel, chunk.channels[channel], scale, chunk.end_tick, inherited)
-            for channel in sorted(chunk.channels)
+            _track_from_events(channel, chunk, scale, inherited.get(channel)) for channel in chunk.channels
         ]
         if not parts and (name or own or sysex):
             parts = [Track(channel=None)]
@@ -290,12 +301,11 @@ def _programs(chunks: list[_Chunk]) -> dict[int, tuple[int, int]]:
     """(tick, program) of the first program change of each channel over all chunks."""
     first: dict[int, tuple[int, int]] = {}
     for chunk in chunks:
-        for channel, events in chunk.channels.items():
-            for tick, kind, program, _ in events:
-                if kind == PROGRAM_CHANGE:
-                    if channel not in first or tick < first[channel][0]:
-                        first[channel] = (tick, program)
-                    break
+        changes = chunk.events[(chunk.events[:, 1] & 0xF0) == PROGRAM_CHANGE]
+        for tick, status, program, _ in changes.tolist():
+            channel = status & 0x0F
+            if channel not in first or tick < first[channel][0]:
+                first[channel] = (tick, program)
     return first
 
 
@@ -311,66 +321,76 @@ def _encode(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def _track_from_events(
-    channel: int,
-    events: list[tuple[int, int, int, int]],
-    scale: float,
-    end_tick: int,
-    inherited: dict[int, tuple[int, int]],
-) -> Track:
-    """Pair note events first-in-first-out; a note that is never released ends with its track.
+def _track_from_events(channel: int, chunk: _Chunk, scale: float, inherited: tuple[int, int] | None) -> Track:
+    """The notes, controls and program of one channel of a chunk.
 
     The program change before the first note moves to the start of the track, and its bank with it.
+    `inherited` is (tick, program) of the first program change of the channel in any chunk.
     """
-    onset: list[int] = []
-    release: list[int] = []
-    pitch: list[int] = []
-    velocity: list[int] = []
-    controls: list[tuple[int, int, int, int]] = []
-    sounding: dict[int, deque[int]] = defaultdict(deque)
+    events = chunk.events[(chunk.events[:, 1] & 0x0F) == channel]
+    kind = events[:, 1] & 0xF0
+    is_on = (kind == 0x90) & (events[:, 3] > 0)
+    is_note = kind <= 0x90
+    ons = np.flatnonzero(is_on)
+    first_on = int(ons[0]) if len(ons) else len(events)
+    changes = np.flatnonzero(kind[:first_on] == PROGRAM_CHANGE)
+    is_control = ~is_note
     program = 0
-    has_program = False
-    for event in events:
-        tick, kind, data1, data2 = event
-        if kind == 0x90 and data2 > 0:
-            sounding[data1].append(len(onset))
-            onset.append(tick)
-            release.append(-1)
-            pitch.append(data1)
-            velocity.append(data2)
-        elif kind <= 0x90:
-            if sounding[data1]:
-                release[sounding[data1].popleft()] = tick
-        elif kind == PROGRAM_CHANGE and not has_program and not onset:
-            program, has_program = data1, True
-            controls = [_at_start(c) for c in controls]
-            controls.sort(key=lambda c: c[0])
-        else:
-            controls.append(event)
-    if not has_program and channel in inherited:
-        since, elsewhere = inherited[channel]
-        if not onset or since <= onset[0]:
-            program = elsewhere
-    notes = np.zeros(len(onset), NOTE)
-    start = np.array(onset, np.float64)
-    stop = np.array(release, np.float64)
-    stop[stop < 0] = end_tick
-    notes["onset_tick"] = (start * scale + 0.5).astype(np.int64)
-    notes["duration_tick"] = np.maximum((stop * scale + 0.5).astype(np.int64) - notes["onset_tick"], 1)
-    notes["pitch"] = pitch
-    notes["velocity"] = velocity
-    moved = np.array(controls, np.int64).reshape(-1, 4)
-    array = np.zeros(len(moved), CONTROL)
-    array["tick"] = (moved[:, 0] * scale + 0.5).astype(np.int64)
-    for column, key in enumerate(("status", "data1", "data2"), start=1):
-        array[key] = moved[:, column]
-    return Track(channel=channel, program=program, notes=sort_notes(notes), controls=array)
+    if len(changes):
+        program = int(events[changes[0], 2])
+        is_control[changes[0]] = False
+        before = events[: changes[0]]
+        is_bank = (kind[: changes[0]] == CONTROL_CHANGE) & np.isin(before[:, 2], _BANK_SELECT)
+        before[is_bank, 0] = 0
+    elif inherited is not None and (not len(ons) or inherited[0] <= events[first_on, 0]):
+        program = inherited[1]
+    controls = np.zeros(int(is_control.sum()), CONTROL)
+    controls["tick"] = _rescale(events[is_control, 0], scale)
+    controls["status"] = kind[is_control]
+    controls["data1"] = events[is_control, 2]
+    controls["data2"] = events[is_control, 3]
+    if len(changes):
+        controls = controls[np.argsort(controls["tick"], kind="stable")]
+    notes = _pair_notes(events[is_note], is_on[is_note], scale, chunk.end_tick)
+    return Track(channel=channel, program=program, notes=notes, controls=controls)
 
 
-def _at_start(control: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
-    """A bank select at tick 0, any other control as it is."""
-    is_bank = control[1] == CONTROL_CHANGE and control[2] in _BANK_SELECT
-    return (0, *control[1:]) if is_bank else control
+def _rescale(ticks: np.ndarray, scale: float) -> np.ndarray:
+    return (ticks * scale + 0.5).astype(np.int64)
+
+
+def _pair_notes(events: np.ndarray, is_on: np.ndarray, scale: float, end_tick: int) -> np.ndarray:
+    """The sorted NOTE array of the note messages of one channel; `is_on` marks the strikes.
+
+    Of the notes sounding on one pitch the first struck is the first released. A release without a note is
+    passed over, a note without a release ends with its chunk.
+    """
+    order = np.argsort(events[:, 2], kind="stable")
+    events, is_on = events[order], is_on[order]
+    pitch = events[:, 2]
+    sounding = np.cumsum(np.where(is_on, 1, -1))
+    begins = np.searchsorted(pitch, np.arange(128))
+    base = np.concatenate([[0], sounding])[begins]
+    # A release is stray when it takes the count of its pitch to a new low below zero.
+    level = sounding - base[pitch]
+    if len(level) and level.min() < 0:
+        apart = pitch * (2 * len(pitch) + 1)
+        low = np.minimum.accumulate(np.minimum(level, 0) - apart)
+        before = np.concatenate([[0], low[:-1] + apart[1:]])
+        keep = is_on | (level >= np.minimum(before, 0))
+        events, is_on, pitch = events[keep], is_on[keep], pitch[keep]
+    ons, offs = np.flatnonzero(is_on), np.flatnonzero(~is_on)
+    start_of_pitch = np.searchsorted(pitch[ons], np.arange(128))
+    rank = np.arange(len(offs)) - np.searchsorted(pitch[offs], pitch[offs])
+    stop = np.full(len(ons), end_tick, np.int64)
+    stop[start_of_pitch[pitch[offs]] + rank] = events[offs, 0]
+    notes = np.zeros(len(ons), NOTE)
+    onset = _rescale(events[ons, 0], scale)
+    notes["onset_tick"] = onset
+    notes["duration_tick"] = np.maximum(_rescale(stop, scale) - onset, 1)
+    notes["pitch"] = pitch[ons]
+    notes["velocity"] = events[ons, 3]
+    return sort_notes(notes)
 
 
 def write_midi(score: Score) -> bytes:
@@ -398,7 +418,7 @@ def _conductor_chunk(score: Score) -> bytes:
         events.append((tempo.tick, 2, b"\xff\x51\x03" + body))
     for text in score.texts:
         events.append((text.tick, 3, _meta(text.kind, _encode(text.text))))
-    return _join_events(events, score.last_tick)
+    return _join_events(events, np.zeros((0, 6), np.int64), score.last_tick)
 
 
 def _meta(kind: int, body: bytes) -> bytes:
@@ -421,24 +441,36 @@ def _track_chunk(track: Track) -> bytes:
         body = _encode_variable_length(len(message.data)) + message.data
         head.append((message.tick, 2, bytes([message.status]) + body))
     if track.channel is None:
-        return _join_events(head, max((e[0] for e in head), default=0))
-    channel = track.channel
+        return _join_events(head, np.zeros((0, 6), np.int64), max((e[0] for e in head), default=0))
     _check_notes(track)
-    has_program = False
-    for tick, status, data1, data2 in track.controls.tolist():
-        if not has_program and (tick > 0 or status == PROGRAM_CHANGE):
-            head.append((0, 4, bytes((PROGRAM_CHANGE | channel, track.program))))
-            has_program = True
-        short = status in (0xC0, 0xD0)
-        body = bytes((status | channel, data1)) if short else bytes((status | channel, data1, data2))
-        head.append((tick, 4, body))
-    if not has_program:
-        head.append((0, 4, bytes((PROGRAM_CHANGE | channel, track.program))))
-    on, off = 0x90 | channel, 0x80 | channel
-    for tick, duration, pitch, velocity in track.notes.tolist():
-        head.append((tick, 6, bytes((on, pitch, velocity))))
-        head.append((tick + duration, 5, bytes((off, pitch, 64))))
-    return _join_events(head, 0)
+    return _join_events(head, _channel_messages(track, track.channel), 0)
+
+
+def _channel_messages(track: Track, channel: int) -> np.ndarray:
+    """The messages of a track, int64, shape (n, 6): tick, order at its tick, length, three bytes."""
+    controls, notes = track.controls, track.notes
+    c, n = len(controls), len(notes)
+    first = np.flatnonzero((controls["tick"] > 0) | (controls["status"] == PROGRAM_CHANGE))
+    program_at = int(first[0]) if len(first) else c
+    control_rows = np.empty((c, 6), np.int64)
+    control_rows[:, 0] = controls["tick"]
+    control_rows[:, 1] = 3
+    control_rows[:, 2] = np.where(np.isin(controls["status"], (PROGRAM_CHANGE, _CHANNEL_PRESSURE)), 2, 3)
+    control_rows[:, 3] = controls["status"] | channel
+    control_rows[:, 4] = controls["data1"]
+    control_rows[:, 5] = controls["data2"]
+    program_row = np.array([[0, 3, 2, PROGRAM_CHANGE | channel, track.program, 0]])
+    on_rows, off_rows = np.empty((n, 6), np.int64), np.empty((n, 6), np.int64)
+    on_rows[:, 0] = notes["onset_tick"]
+    off_rows[:, 0] = on_rows[:, 0] + notes["duration_tick"]
+    off_rows[:, 1:4] = (4, 3, 0x80 | channel)
+    on_rows[:, 1:4] = (5, 3, 0x90 | channel)
+    on_rows[:, 4] = off_rows[:, 4] = notes["pitch"]
+    on_rows[:, 5] = notes["velocity"]
+    off_rows[:, 5] = 64
+    return np.concatenate(
+        [control_rows[:program_at], program_row, control_rows[program_at:], off_rows, on_rows]
+    )
 
 
 def _check_notes(track: Track) -> None:
@@ -453,15 +485,37 @@ def _check_notes(track: Track) -> None:
         raise ValueError(f"track {track.name!r} has a note before the start of the piece")
 
 
-def _join_events(events: list[tuple[int, int, bytes]], end_tick: int) -> bytes:
-    events.sort(key=lambda e: (e[0], e[1]))
+def _join_events(head: list[tuple[int, int, bytes]], messages: np.ndarray, end_tick: int) -> bytes:
+    """A chunk's bytes: events of any length (tick, order, bytes) and channel messages, merged by time."""
+    rows = np.zeros((len(head) + len(messages), 6), np.int64)
+    rows[: len(head), :2] = [event[:2] for event in head] or np.zeros((0, 2))
+    rows[len(head) :] = messages
+    order = np.lexsort((rows[:, 1], rows[:, 0]))
+    rows = rows[order]
+    tick = rows[:, 0]
+    delta = np.diff(tick, prepend=0)
+    # Four columns of a delta time and three of a message; the mask tells which of them are written.
+    table = np.empty((len(rows), 7), np.uint8)
+    table[:, 0] = delta >> 21 & 0x7F | 0x80
+    table[:, 1] = delta >> 14 & 0x7F | 0x80
+    table[:, 2] = delta >> 7 & 0x7F | 0x80
+    table[:, 3] = delta & 0x7F
+    table[:, 4:] = rows[:, 3:]
+    written = np.ones(table.shape, bool)
+    written[:, :3] = delta[:, None] >= (1 << 21, 1 << 14, 1 << 7)
+    written[:, 4:] = np.arange(3) < rows[:, 2, None]
+    short = table[written].tobytes()
     parts: list[bytes] = []
-    now = 0
-    for tick, _, body in events:
-        delta = tick - now
-        parts.append(bytes((delta,)) if delta < 0x80 else _encode_variable_length(delta))
-        parts.append(body)
-        now = tick
+    done = 0
+    if head:
+        # Behind the delta time of each event of any length stands its body.
+        ends = np.cumsum(written.sum(axis=1))
+        for row in np.flatnonzero(order < len(head)).tolist():
+            stop = int(ends[row])
+            parts += (short[done:stop], head[order[row]][2])
+            done = stop
+    parts.append(short[done:])
+    now = int(tick[-1]) if len(rows) else 0
     parts.append(_encode_variable_length(max(end_tick - now, 0)))
     parts.append(b"\xff\x2f\x00")
     return b"".join(parts)

@@ -50,6 +50,9 @@ def test_every_symbol_is_read_back_equal_in_every_key():
         ("Bb:min/b3", 10, "min", 1),
         ("A:sus4(b7)/b7", 9, "7sus4", 7),
         ("Db", 1, "maj", 1),
+        ("Bbsus4add7add9", 10, "9sus4", 10),
+        ("Ebdim7/Bbb", 3, "dim7", 9),
+        ("Am#5", 9, "min", 9),
     ],
 )
 def test_symbols_of_the_wild(text, root, quality, bass):

@@ -198,7 +198,7 @@ def parse_chord(text: str) -> Chord | None:
         return None
     root, rest = _pitch_class(match[1] + match[2]), match[3]
     body, bass = rest, None
-    slash = re.fullmatch(r"(.*)/([A-G][b#]?|[b#]*\d+)", rest)
+    slash = re.fullmatch(r"(.*)/([A-G][b#]{0,2}|[b#]*\d+)", rest)
     if slash and slash[2] == "9" and slash[1].endswith("6"):
         slash = None  # 6/9 is a colour, not an inversion.
     if slash:
@@ -249,7 +249,7 @@ def _harte_intervals(body: str) -> list[int] | None:
 _TOKEN = re.compile(
     r"(?P<minmaj>mM|-\^|m\^|-j)|(?P<major>maj|Maj|MAJ|ma(?!dd)|Ma|MA|M|\^|j)|(?P<minor>min|Min|MIN|mi|MI|m)"
     r"|(?P<halfdim>hdim|h)|(?P<dim>dim|Dim|o)|(?P<aug>aug|Aug)|(?P<sus>sus4|sus2|sus)"
-    r"|(?P<add>add(?:[b#]?(?:11|13|9|2|4|6)))|(?P<omit>(?:no|omit)(?:3|5))|(?P<alt>alt)"
+    r"|(?P<add>add(?:[b#]?(?:11|13|9|2|4|6|7)))|(?P<omit>(?:no|omit)(?:3|5))|(?P<alt>alt)"
     r"|(?P<alter>[b#+-](?:5|6|9|11|13))|(?P<after>(?:5|9|11|13)[b#](?!\d))|(?P<minus>-)|(?P<plus>\+)"
     r"|(?P<number>69|6/9|13|11|9|7|6|5|4|2)"
 )
@@ -291,7 +291,10 @@ def _lead_sheet_intervals(body: str) -> list[int] | None:
         elif kind == "sus":
             third = 2 if value == "sus2" else 5
         elif kind == "add":
-            colours.append(_degree(value[3:]) or 0)
+            if value == "add7":
+                seventh = 10
+            else:
+                colours.append(_degree(value[3:]) or 0)
         elif kind == "omit":
             third, fifth = (None, fifth) if value.endswith("3") else (third, None)
         elif kind == "alt":
@@ -320,8 +323,9 @@ def _lead_sheet_intervals(body: str) -> list[int] | None:
         else:
             seventh = 11 if major_mark else (9 if diminished and value == "7" else (seventh or 10))
             colours += {"7": [], "9": [2], "11": [2], "13": [2, 9]}[value]
-    parts = [0, third, fifth, seventh, *colours]
-    return [i for i in parts if i is not None]
+    if (third, fifth) == (3, 8):
+        fifth = 7  # A minor triad with a raised fifth has no name of its own.
+    return [i for i in (0, third, fifth, seventh, *colours) if i is not None]
 
 
 def majmin_class(chord: Chord) -> int:

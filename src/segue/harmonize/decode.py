@@ -1,0 +1,136 @@
+"""From what the model says of each beat to one chord a span: Viterbi over the whole piece.
+
+Conventions
+-----------
+- `chord` are log probabilities of majmin classes, (beats, 25); `colour` of colours, (beats, 8); `change` is
+  the probability that a beat brings another chord, (beats,). All belong to the untransposed piece.
+- A *cell* is a run of beats that shares one chord: a beat, half a bar or a bar.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from segue.chords import MAJMIN_CLASSES, NO_CHORD_CLASS
+from segue.harmonize.encoding import Grid, cut_windows, join_windows, rotate_classes, rotate_features
+from segue.harmonize.vocabulary import COLOURS
+from segue.runtime import Model
+
+#: Colours that make a chord of four tones.
+_SEVENTHS = tuple(COLOURS.index(c) for c in ("minor seventh", "major seventh", "sixth"))
+_FORBIDDEN = -1e9
+
+
+@dataclass(frozen=True)
+class Hearing:
+    """What the model says of every beat of a piece; see the module's conventions. `key`: (24,), summed."""
+
+    chord: np.ndarray
+    colour: np.ndarray
+    change: np.ndarray
+    key: np.ndarray
+
+
+def hear(model: Model, features: np.ndarray, scale: int) -> Hearing:
+    """Run the model over a piece's features, heard as if pitch class `scale` were C."""
+    windows = cut_windows(rotate_features(features, scale))
+    outputs = [model(features=window[None]) for window in windows]
+    joined = {
+        name: join_windows(np.stack([o[name][0] for o in outputs]), len(features)) for name in outputs[0]
+    }
+    return hearing_of(joined, scale)
+
+
+def hearing_of(outputs: Mapping[str, np.ndarray], scale: int) -> Hearing:
+    """Logits by beat, of the piece rotated by `scale`, as probabilities of the piece itself.
+
+    Rounded, so that the last digits of a backend cannot decide.
+    """
+    return Hearing(
+        chord=np.round(rotate_classes(log_softmax(outputs["chord"]), scale), 2),
+        colour=np.round(log_softmax(outputs["colour"]), 2),
+        change=np.round(1 / (1 + np.exp(-outputs["change"][..., 0].astype(np.float64))), 2),
+        key=np.round(rotate_classes(log_softmax(outputs["key"]), scale).sum(axis=0), 2),
+    )
+
+
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    """Log probabilities, float64, over the last axis."""
+    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+
+
+@dataclass(frozen=True)
+class Progression:
+    """How chords follow each other: `move` (25, 25), log probability of the next chord where it changes.
+
+    `weight` is how much this and the change probability count against what is heard.
+    """
+
+    move: np.ndarray
+    weight: float
+
+    @classmethod
+    def from_card(cls, entry: Mapping[str, Any]) -> Progression:
+        """From a card's `progression`: `counts` [from mode][to mode][root up in semitones] and `weight`."""
+        return cls(move_from_counts(np.array(entry["counts"], float)), float(entry["weight"]))
+
+
+def move_from_counts(counts: np.ndarray) -> np.ndarray:
+    """Log probabilities of moves, (25, 25), from counts (2, 2, 12) relative to the root; the diagonal is out.
+
+    One move in fifty is taken to go to no chord, and from there any chord may follow.
+    """
+    share = (counts + 1) / (counts + 1).sum(axis=(1, 2), keepdims=True)
+    move = np.full((MAJMIN_CLASSES, MAJMIN_CLASSES), 1 / 24)
+    for i in range(NO_CHORD_CLASS):
+        for j in range(NO_CHORD_CLASS):
+            move[i, j] = 0.98 * share[i // 12, j // 12, (j - i) % 12]
+    move[:, NO_CHORD_CLASS] = 0.02
+    np.fill_diagonal(move, np.exp(_FORBIDDEN))
+    with np.errstate(divide="ignore"):
+        return np.maximum(np.log(move), _FORBIDDEN)
+
+
+def viterbi(emission: np.ndarray, change: np.ndarray, progression: Progression) -> np.ndarray:
+    """The best path of classes, int64, shape (cells,), through log scores (cells, 25)."""
+    cells = len(emission)
+    if cells == 0:
+        return np.zeros(0, np.int64)
+    weight = progression.weight
+    move = weight * progression.move
+    stay = weight * np.log(np.clip(1 - change, 0.01, 0.99))
+    leave = weight * np.log(np.clip(change, 0.01, 0.99))
+    classes = np.arange(MAJMIN_CLASSES)
+    back = np.empty((cells, MAJMIN_CLASSES), np.int64)
+    score = emission[0].copy()
+    for t in range(1, cells):
+        moved = score[:, None] + move
+        origin = moved.argmax(axis=0)
+        best = moved[origin, classes] + leave[t]
+        kept = score + stay[t]
+        keep = kept >= best
+        back[t] = np.where(keep, classes, origin)
+        score = np.where(keep, kept, best) + emission[t]
+    path = np.empty(cells, np.int64)
+    path[-1] = int(score.argmax())
+    for t in range(cells - 1, 0, -1):
+        path[t - 1] = back[t, path[t]]
+    return path
+
+
+def cells_of(grid: Grid, bar: np.ndarray, number: np.ndarray, count: np.ndarray, size: str) -> np.ndarray:
+    """First beat of each cell, int64. `size` is "beat", "half" or "bar".
+
+    `number` and `count` give each beat its number in its bar and the bar's beats. A bar with an odd number of
+    beats has no halves.
+    """
+    if size == "bar":
+        return np.flatnonzero(number == 0)
+    if size == "half":
+        return np.flatnonzero((number == 0) | ((count % 2 == 0) & (number * 2 == count)))
+    return np.arange(len(grid))

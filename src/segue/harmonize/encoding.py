@@ -1,0 +1,226 @@
+"""From notes to what the model hears, beat by beat; and back from its windows to the piece.
+
+Conventions
+-----------
+- A *beat grid* has `n + 1` ascending boundary ticks for `n` felt beats.
+- `features` are float32, shape (beats, FEATURES). Before the model hears them they are rotated so that pitch
+  class 0 is the tonic of the major scale that fits the notes best (its relative minor counts as the same
+  scale). What the model says is rotated back, so transposing a piece transposes its chords and changes
+  nothing else.
+- Columns: melody in the first and in the second half of the beat (2 x 12, sounding time as a share of the
+  half beat), lowest note of the accompaniment (12, share of the beat), accompaniment (12, share of its
+  sounding time), place in the bar (downbeat, middle of the bar, place known), and whether the piece has a
+  melody and an accompaniment at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from segue.score import Score, bar_starts, beat_starts
+
+MELODY = slice(0, 24)
+BASS = slice(24, 36)
+OTHERS = slice(36, 48)
+PLACE = slice(48, 51)
+PRESENCE = slice(51, 53)
+FEATURES = 53
+
+#: Beats that the model sees at once, and beats at each inner edge of a window whose answer is not used.
+WINDOW = 96
+MARGIN = 16
+
+#: Slots a beat in which the lowest note is looked for.
+_BASS_SLOTS = 4
+
+# Key profiles of Albrecht and Shanahan (2013), "The use of large corpora to train a new type of key-finding
+# algorithm", Music Perception 31(1), from the tonic upwards.
+_MAJOR = (0.238, 0.006, 0.111, 0.006, 0.137, 0.094, 0.016, 0.214, 0.009, 0.080, 0.008, 0.081)
+_MINOR = (0.220, 0.006, 0.104, 0.123, 0.019, 0.103, 0.012, 0.214, 0.062, 0.022, 0.061, 0.052)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The felt beats of a piece: `ticks` (beats + 1,) int64 boundaries and `place` (beats, 3), see PLACE."""
+
+    ticks: np.ndarray
+    place: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.ticks) - 1
+
+
+def beat_grid(score: Score) -> Grid:
+    """The felt beats of the score, with their place in the bar as far as the meter tells it."""
+    ticks = beat_starts(score)
+    bars = bar_starts(score)
+    beats = ticks[:-1]
+    bar = np.searchsorted(bars, beats, "right") - 1
+    first = np.searchsorted(beats, bars[:-1], "left")
+    number = np.arange(len(beats)) - first[bar]
+    count = np.diff(np.append(first, len(beats)))[bar]
+    return Grid(ticks, place_in_bar(number, count))
+
+
+def place_in_bar(number: np.ndarray, count: np.ndarray) -> np.ndarray:
+    """The PLACE columns, float32, shape (beats, 3), from the beat's number in its bar and the bar's beats.
+
+    A bar of one beat tells nothing about the meter, so its place counts as unknown.
+    """
+    known = count > 1
+    downbeat = known & (number == 0)
+    middle = known & (count % 2 == 0) & (count > 2) & (number * 2 == count)
+    return np.stack([downbeat, middle, known], axis=1).astype(np.float32)
+
+
+def chroma_by_beat(notes: np.ndarray, boundaries: np.ndarray) -> np.ndarray:
+    """Sounding ticks of every pitch class within every interval, float64, shape (intervals, 12).
+
+    `boundaries` are ascending ticks, shape (intervals + 1,); notes count as far as they reach into them.
+    """
+    n = len(boundaries) - 1
+    note, cell = _note_cells(notes, boundaries)
+    onset = notes["onset_tick"][note].astype(np.float64)
+    begin = np.maximum(onset, boundaries[cell])
+    end = np.minimum(onset + notes["duration_tick"][note], boundaries[cell + 1])
+    index = cell * 12 + notes["pitch"][note] % 12
+    return np.bincount(index, np.maximum(end - begin, 0), n * 12).reshape(n, 12)
+
+
+def _note_cells(notes: np.ndarray, boundaries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Index of the note and of the interval for every pair of the two that overlap."""
+    n = len(boundaries) - 1
+    onset = notes["onset_tick"].astype(np.int64)
+    first = np.searchsorted(boundaries, onset, "right") - 1
+    last = np.searchsorted(boundaries, onset + notes["duration_tick"], "left")
+    first, last = np.clip(first, 0, n), np.clip(last, 0, n)
+    count = np.maximum(last - first, 0)
+    note = np.repeat(np.arange(len(notes)), count)
+    cell = np.arange(len(note)) - np.repeat(np.cumsum(count) - count, count) + first[note]
+    return note, cell
+
+
+def subdivide(boundaries: np.ndarray, parts: int) -> np.ndarray:
+    """Boundaries with every interval cut into equal parts, float64, shape (intervals * parts + 1,)."""
+    share = np.arange(parts) / parts
+    inner = boundaries[:-1, None] + np.diff(boundaries)[:, None] * share
+    return np.append(inner.ravel(), boundaries[-1])
+
+
+def bass_by_beat(notes: np.ndarray, boundaries: np.ndarray) -> np.ndarray:
+    """Share of every beat in which a pitch class is the lowest sounding one, shape (beats, 12)."""
+    n = len(boundaries) - 1
+    note, slot = _note_cells(notes, subdivide(boundaries, _BASS_SLOTS))
+    lowest = np.full(n * _BASS_SLOTS, 128, np.int64)
+    np.minimum.at(lowest, slot, notes["pitch"][note].astype(np.int64))
+    sounding = np.flatnonzero(lowest < 128)
+    index = sounding // _BASS_SLOTS * 12 + lowest[sounding] % 12
+    return np.bincount(index, minlength=n * 12).reshape(n, 12) / _BASS_SLOTS
+
+
+def melody_columns(notes: np.ndarray, boundaries: np.ndarray) -> np.ndarray:
+    """The MELODY columns, float32, shape (beats, 24)."""
+    halves = subdivide(boundaries, 2)
+    chroma = chroma_by_beat(notes, halves) / np.maximum(np.diff(halves), 1)[:, None]
+    return np.minimum(chroma, 1).reshape(-1, 24).astype(np.float32)
+
+
+def accompaniment_columns(notes: np.ndarray, boundaries: np.ndarray) -> np.ndarray:
+    """The BASS and OTHERS columns, float32, shape (beats, 24)."""
+    chroma = chroma_by_beat(notes, boundaries)
+    chroma /= np.maximum(chroma.sum(axis=1, keepdims=True), 1e-9)
+    return np.concatenate([bass_by_beat(notes, boundaries), chroma], axis=1).astype(np.float32)
+
+
+def join_columns(
+    melody: np.ndarray | None, accompaniment: np.ndarray | None, place: np.ndarray
+) -> np.ndarray:
+    """Features, float32, shape (beats, FEATURES), from their groups of columns; None: there is none."""
+    features = np.zeros((len(place), FEATURES), np.float32)
+    features[:, PLACE] = place
+    if melody is not None:
+        features[:, MELODY] = melody
+        features[:, PRESENCE.start] = 1
+    if accompaniment is not None:
+        features[:, BASS.start : OTHERS.stop] = accompaniment
+        features[:, PRESENCE.start + 1] = 1
+    return features
+
+
+def encode(melody: np.ndarray, accompaniment: np.ndarray, grid: Grid) -> np.ndarray:
+    """Features, float32, shape (beats, FEATURES), untransposed, from the two parts' NOTE arrays."""
+    return join_columns(
+        melody_columns(melody, grid.ticks) if len(melody) else None,
+        accompaniment_columns(accompaniment, grid.ticks) if len(accompaniment) else None,
+        grid.place,
+    )
+
+
+def scale_fit(features: np.ndarray) -> np.ndarray:
+    """How well each of the 12 diatonic scales fits the notes, shape (12,): correlation with key profiles.
+
+    Entry k is the better one of k major and its relative minor.
+    """
+    melody = features[:, MELODY].reshape(-1, 2, 12).sum(axis=(0, 1), dtype=np.float64) / 2
+    chroma = melody + features[:, OTHERS].sum(axis=0, dtype=np.float64)
+    if not chroma.any():
+        return np.zeros(12)
+    rotated = np.stack([np.roll(chroma, -k) for k in range(12)])
+    major = _correlation(rotated, np.array(_MAJOR))
+    minor = np.roll(_correlation(rotated, np.array(_MINOR)), -9)
+    return np.maximum(major, minor)
+
+
+def _correlation(rows: np.ndarray, profile: np.ndarray) -> np.ndarray:
+    rows = rows - rows.mean(axis=1, keepdims=True)
+    profile = profile - profile.mean()
+    norm = np.linalg.norm(rows, axis=1) * np.linalg.norm(profile)
+    return rows @ profile / np.maximum(norm, 1e-12)
+
+
+def scale_of(features: np.ndarray) -> int:
+    """The scale that fits best, 0..11: the pitch class that becomes 0 before the model hears the piece."""
+    return int(np.argmax(np.round(scale_fit(features), 9)))
+
+
+def rotate_features(features: np.ndarray, down: int) -> np.ndarray:
+    """The features of the piece transposed `down` semitones down."""
+    rotated = features.copy()
+    chroma = features[:, : OTHERS.stop].reshape(len(features), 4, 12)
+    rotated[:, : OTHERS.stop] = np.roll(chroma, -down, axis=2).reshape(len(features), -1)
+    return rotated
+
+
+def rotate_classes(values: np.ndarray, up: int) -> np.ndarray:
+    """Values of majmin classes or keys, shape (..., 24 or 25), with roots moved `up` semitones up."""
+    rotated = values.copy()
+    rotated[..., :12] = np.roll(values[..., :12], up, axis=-1)
+    rotated[..., 12:24] = np.roll(values[..., 12:24], up, axis=-1)
+    return rotated
+
+
+def window_starts(beats: int) -> list[int]:
+    """First beats of the windows that cover a piece; inner edges overlap by twice MARGIN."""
+    hop = WINDOW - 2 * MARGIN
+    return [0, *range(hop, max(beats - 2 * MARGIN, 1), hop)]
+
+
+def cut_windows(features: np.ndarray) -> np.ndarray:
+    """The windows of a piece, float32, shape (windows, WINDOW, FEATURES); zeros beyond its end."""
+    starts = window_starts(len(features))
+    padded = np.zeros((starts[-1] + WINDOW, features.shape[1]), np.float32)
+    padded[: len(features)] = features
+    return np.stack([padded[s : s + WINDOW] for s in starts])
+
+
+def join_windows(outputs: np.ndarray, beats: int) -> np.ndarray:
+    """Outputs by beat, shape (beats, ...): each beat is taken from the window in which it is inner."""
+    starts = window_starts(beats)
+    parts = []
+    for i, (start, output) in enumerate(zip(starts, outputs, strict=True)):
+        low = start + MARGIN if i else 0
+        high = starts[i + 1] + MARGIN if i + 1 < len(starts) else beats
+        parts.append(output[low - start : high - start])
+    return np.concatenate(parts)

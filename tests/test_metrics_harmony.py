@@ -1,0 +1,107 @@
+import numpy as np
+import pytest
+
+from segue.chords import NO_CHORD, parse_chord
+from segue.metrics import harmony
+
+
+def chords(text):
+    return [parse_chord(symbol) for symbol in text.split()]
+
+
+def test_class_accuracy_leaves_out_what_the_reduction_leaves_out():
+    reference = np.array([0, 12, 24, -1, 7])
+    assert harmony.class_accuracy(reference, np.array([0, 0, 24, 3, 7])) == 0.75
+    assert np.isnan(harmony.class_accuracy(np.array([-1]), np.array([0])))
+
+
+def test_negative_log_likelihood():
+    log_p = np.log(np.array([[0.5, 0.5], [0.25, 0.75], [0.1, 0.9]]))
+    value = harmony.negative_log_likelihood(np.array([0, 0, -1]), log_p)
+    assert value == pytest.approx(1.5 * np.log(2))
+
+
+def test_sevenths_tells_a_seventh_from_a_triad():
+    score, counted = harmony.sevenths_accuracy(
+        ["C:7", "C:maj", "A:min7", "G:sus4", "N"], ["C:7", "C:7", "A:min", "G:maj", "N"]
+    )
+    assert (score, counted) == (0.5, 4)
+
+
+def test_key_scores_weigh_near_keys():
+    # Equal 1, fifth above 0.5, relative 0.3, parallel 0.2, other 0.
+    weighted, plain = harmony.key_scores([0, 0, 0, 0, 0], [0, 7, 21, 12, 1])
+    assert weighted == pytest.approx(2.0 / 5)
+    assert plain == 0.2
+
+
+def test_tonal_centroid_of_single_tones():
+    # C lies at angle 0 of all three circles; a fifth up at 49, 63 and 28 sixths of pi.
+    centroid = harmony.tonal_centroid(np.eye(12))
+    assert centroid[0] == pytest.approx([0, 1, 0, 1, 0, 0.5])
+    assert centroid[7] == pytest.approx([0.5, np.sqrt(0.75), 1, 0, np.sqrt(0.1875), -0.25])
+    assert np.linalg.norm(centroid[0] - centroid[6]) == pytest.approx(np.sqrt(8))
+
+
+def test_chord_histogram():
+    assert harmony.chord_histogram_entropy(chords("C C G G")) == pytest.approx(np.log(2))
+    assert harmony.chord_histogram_entropy(chords("C C C")) == 0
+    assert harmony.chord_coverage(chords("C Am C G G7")) == 4
+
+
+def test_chord_tonal_distance():
+    # C5 and F#5 have centroids (.25, .933, .5, .5, .217, .125) and (-.25, -.933, -.5, -.5, .217, .125).
+    far = np.sqrt(0.5**2 + (1 + np.sqrt(0.75)) ** 2 + 1 + 1)
+    assert harmony.chord_tonal_distance(chords("C5 F#5")) == pytest.approx(far)
+    assert harmony.chord_tonal_distance(chords("C5 C5 F#5")) == pytest.approx(far / 2)
+    assert np.isnan(harmony.chord_tonal_distance([parse_chord("C"), NO_CHORD]))
+
+
+def test_chord_tone_ratio_counts_resolved_tones():
+    # C and E are tones; D goes to E in a step; F# leaps to A, and A leads nowhere: (2 + 1) / (2 + 3).
+    pitch = np.array([60, 62, 64, 66, 69])
+    assert harmony.chord_tone_ratio(np.arange(5) * 0.5, pitch, chords("C C C")) == pytest.approx(0.6)
+
+
+def test_chord_tone_ratio_resolves_through_repetition_into_the_next_chord():
+    # D D over C go to C#, which is a tone of A: (1 + 2) / (1 + 2).
+    assert harmony.chord_tone_ratio(np.array([0, 0.5, 1]), np.array([62, 62, 61]), chords("C A")) == 1
+    # Over C again C# is no tone: nothing counts as resolved.
+    assert harmony.chord_tone_ratio(np.array([0, 0.5, 1]), np.array([62, 62, 61]), chords("C C")) == 0
+
+
+def test_notes_without_a_chord_do_not_count():
+    sequence = [NO_CHORD, parse_chord("C")]
+    assert harmony.chord_tone_ratio(np.array([0, 1, 7]), np.array([66, 60, 66]), sequence) == 1
+    assert np.isnan(harmony.chord_tone_ratio(np.array([0.0]), np.array([60]), [NO_CHORD]))
+
+
+def test_pitch_consonance_is_weighted_by_duration():
+    # C over C: unison 1, sixth 1, fourth 0. F over C: fourth 0, semitone -1, seventh -1.
+    value = harmony.pitch_consonance_score(
+        np.array([0, 3]), np.array([3, 1]), np.array([60, 65]), chords("C C C C")
+    )
+    assert value == pytest.approx((3 * 2 / 3 - 2 / 3) / 4)
+
+
+def test_a_note_across_a_change_counts_for_both_chords():
+    # C over C: 2/3; C over F: fifth 1, third's inversion (C - A = 3) 1, unison 1.
+    value = harmony.pitch_consonance_score(np.array([0.5]), np.array([1.0]), np.array([72]), chords("C F"))
+    assert value == pytest.approx((2 / 3 + 1) / 2)
+    half = harmony.pitch_consonance_score(
+        np.array([0.5]), np.array([1.0]), np.array([72]), chords("C C F"), cell=0.5
+    )
+    assert half == pytest.approx((2 / 3 + 1) / 2)
+
+
+def test_melody_chord_tonal_distance():
+    # C against C5: half of the way to the centroid of G.
+    c, g = harmony.tonal_centroid(np.eye(12))[[0, 7]]
+    value = harmony.melody_chord_tonal_distance(np.array([0]), np.array([1]), np.array([60]), chords("C5"))
+    assert value == pytest.approx(np.linalg.norm(c - g) / 2)
+    assert value == pytest.approx(0.8686, abs=1e-4)
+
+
+def test_bootstrap_interval_holds_the_mean():
+    low, high = harmony.bootstrap_interval(np.arange(100.0))
+    assert 40 < low < 49.5 < high < 60

@@ -1,0 +1,1 @@
+"""How the model `harmony` was made."""

@@ -1,0 +1,55 @@
+"""The vocabulary of a network: patterns of one unit, each a set of (step, slot) onsets.
+
+The network names one pattern per unit; the patterns are medoids of the training data, that is, units that
+musicians really played. They are kept in the model's card as one string, most significant bit first.
+"""
+
+from __future__ import annotations
+
+import base64
+
+import numpy as np
+
+
+def pack_patterns(patterns: np.ndarray) -> str:
+    """Base64 text of boolean patterns, shape (patterns, bits); every pattern begins on a new byte."""
+    return base64.b64encode(np.packbits(patterns.astype(bool), axis=1).tobytes()).decode("ascii")
+
+
+def unpack_patterns(text: str, bits: int) -> np.ndarray:
+    """Boolean patterns (patterns, bits) from the text of `pack_patterns`."""
+    packed = np.frombuffer(base64.b64decode(text), np.uint8).reshape(-1, (bits + 7) // 8)
+    return np.unpackbits(packed, axis=1)[:, :bits].astype(bool)
+
+
+def pattern_distance(patterns: np.ndarray, codebook: np.ndarray, steps: int = 4) -> np.ndarray:
+    """Distance in 0..1 between patterns (n, steps * slots) and a codebook (k, steps * slots): (n, k).
+
+    The mean of the Jaccard distance of the onsets and that of the rhythm (steps with any onset), so that a
+    pattern with the right rhythm and a wrong note is nearer than the reverse. Two empty patterns are equal.
+    """
+    rhythm = patterns.reshape(len(patterns), steps, -1).any(axis=2)
+    code_rhythm = codebook.reshape(len(codebook), steps, -1).any(axis=2)
+    return 0.5 * (_jaccard_distance(patterns, codebook) + _jaccard_distance(rhythm, code_rhythm))
+
+
+def _jaccard_distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    x, y = a.astype(np.float32), b.astype(np.float32)
+    both = x @ y.T
+    either = x.sum(axis=1)[:, None] + y.sum(axis=1)[None, :] - both
+    return np.where(either > 0, 1 - both / np.maximum(either, 1), 0).astype(np.float32)
+
+
+def nearest_patterns(patterns: np.ndarray, codebook: np.ndarray) -> np.ndarray:
+    """Index of the nearest pattern of the codebook for each pattern (n, bits): int64 (n,).
+
+    An empty pattern is always pattern 0, and a pattern with onsets never is.
+    """
+    unique, inverse = np.unique(np.packbits(patterns, axis=1), axis=0, return_inverse=True)
+    rows = np.unpackbits(unique, axis=1)[:, : patterns.shape[1]].astype(bool)
+    codes = np.zeros(len(rows), np.int64)
+    for at in range(0, len(rows), 4096):
+        part = rows[at : at + 4096]
+        codes[at : at + 4096] = pattern_distance(part, codebook[1:]).argmin(axis=1) + 1
+    codes[~rows.any(axis=1)] = 0
+    return codes[inverse.ravel()]

@@ -1,0 +1,1 @@
+"""Training of the transfer stage's two networks: `accompaniment` and `drums`."""

@@ -1,0 +1,1 @@
+"""The model `accompaniment`: pitched styles."""

@@ -1,0 +1,188 @@
+"""The network of both transfer models, and its training: a GRU that walks over the units of a piece."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+
+class UnitNetwork(nn.Module):
+    """One step of a GRU: onsets of the unit before and features in, pattern logits and performance out.
+
+    `previous` (1, bits), `features` (1, features), `state` (1, hidden). Returns the logits of one or more
+    codebooks, each (1, size); the performance of the unit before (1, performance); and the new state.
+    """
+
+    def __init__(self, bits: int, features: int, sizes: list[int], performance: int, hidden: int) -> None:
+        super().__init__()
+        self.embed = nn.Linear(bits, 40)
+        self.cell = nn.GRUCell(40 + features, hidden)
+        self.heads = nn.ModuleList([nn.Linear(hidden, size) for size in sizes])
+        self.play = nn.Linear(hidden, performance)
+        self.hidden = hidden
+
+    def outputs(self, state: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Logits of every codebook, and the performance, from hidden states (..., hidden)."""
+        return *(head(state) for head in self.heads), self.play(state)
+
+    def forward(
+        self, previous: torch.Tensor, features: torch.Tensor, state: torch.Tensor
+    ) -> tuple[torch.Tensor, ...]:
+        state = self.cell(torch.cat([torch.tanh(self.embed(previous)), features], dim=-1), state)
+        return *self.outputs(state), state
+
+
+@dataclass
+class Sequences:
+    """Pieces one after the other, one row a unit.
+
+    `onsets` (n, bits) bool as coded; `features` (n, F); `codes` (n, codebooks), -1 where nothing is asked;
+    `performance` (n, P), NaN where nothing sounds; `style` (n,); `start` (pieces + 1,) row of each piece.
+    """
+
+    onsets: np.ndarray
+    features: np.ndarray
+    codes: np.ndarray
+    performance: np.ndarray
+    style: np.ndarray
+    start: np.ndarray
+
+    def windows(self, length: int) -> np.ndarray:
+        """First rows of windows of `length` units that hop by half of it and stay within a piece; a short
+        piece gives one window that begins where it begins.
+        """
+        rows = [
+            np.arange(a, max(b - length, a) + 1, length // 2)
+            for a, b in zip(self.start[:-1], self.start[1:], strict=True)
+        ]
+        return np.concatenate(rows)
+
+
+Augment = Callable[[np.ndarray, np.ndarray, np.random.Generator], None]
+
+
+def _batch(
+    data: Sequences, first: np.ndarray, length: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Windows as arrays (batch, length, ...): previous onsets, features, codes, performance *one unit late*."""
+    rows = first[:, None] + np.arange(length)
+    piece = np.searchsorted(data.start, first, "right")
+    end = data.start[piece][:, None]
+    begin = data.start[piece - 1][:, None]
+    inside = rows < end
+    safe = np.minimum(rows, end - 1)
+    before = np.maximum(safe - 1, begin)
+    has_before = (rows > begin) & inside
+    previous = data.onsets[before].astype(np.float32) * has_before[..., None]
+    codes = np.where(inside[..., None], data.codes[safe], -1)
+    performance = np.where(has_before[..., None], data.performance[before], np.nan)
+    return previous, data.features[safe].astype(np.float32), codes, performance
+
+
+def _losses(
+    network: UnitNetwork,
+    previous: torch.Tensor,
+    features: torch.Tensor,
+    codes: torch.Tensor,
+    performance: torch.Tensor,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cross entropy in nats a pattern, and mean squared error of the performance."""
+    gru = nn.functional
+    x = torch.cat([torch.tanh(network.embed(previous)), features], dim=-1)
+    state = torch.zeros(1, len(x), network.hidden)
+    cell = network.cell
+    weights = [cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh]
+    hidden, _ = torch.gru(x, state, weights, True, 1, 0.0, False, False, True)
+    *logits, played = network.outputs(hidden)
+    cross = torch.stack(
+        [
+            gru.cross_entropy(part.flatten(0, 1), codes[..., i].flatten(), ignore_index=-1)
+            for i, part in enumerate(logits)
+        ]
+    ).mean()
+    known = ~torch.isnan(performance)
+    square = (played - torch.nan_to_num(performance))[known].square().mean()
+    return cross, square
+
+
+def train_network(
+    network: UnitNetwork,
+    train: Sequences,
+    validation: Sequences,
+    minutes: float,
+    epochs_of_schedule: int,
+    seed: int,
+    augment: Augment | None = None,
+    length: int = 64,
+    batch: int = 64,
+) -> list[dict[str, float]]:
+    """Train in place for `epochs_of_schedule` passes of equal size (stopped by `minutes`); keeps the weights of
+    the best validation loss. Every style is drawn equally often. Returns the history.
+    """
+    torch.manual_seed(seed)
+    rng = np.random.default_rng(seed)
+    windows = train.windows(length)
+    style = train.style[windows]
+    # Between natural and equal shares: the square root of a style's size.
+    counts = np.bincount(style)
+    probability = 1 / np.sqrt(counts[style])
+    probability /= probability.sum()
+    steps = 240
+    optimiser = torch.optim.AdamW(network.parameters(), lr=3e-3, weight_decay=1e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, max_lr=4e-3, total_steps=steps * epochs_of_schedule, pct_start=0.1
+    )
+    best, best_state, history = np.inf, None, []
+    begin = time.process_time()
+    for epoch in range(epochs_of_schedule):
+        network.train()
+        total = 0.0
+        for _ in range(steps):
+            first = rng.choice(windows, batch, p=probability)
+            first = np.maximum(first - rng.integers(0, length // 2, batch), train.start[
+                np.searchsorted(train.start, first, "right") - 1])
+            previous, features, codes, played = _batch(train, first, length)
+            # A quarter of the windows forget some of what was played, so that a wrong choice does no lasting harm.
+            forget = (rng.random((batch, length, 1)) < 0.15) & (rng.random((batch, 1, 1)) < 0.5)
+            previous = np.where(forget, 0, previous).astype(np.float32)
+            if augment is not None:
+                augment(features, codes, rng)
+            cross, square = _losses(network, *map(torch.as_tensor, (previous, features, codes, played)))
+            loss = cross + 2 * square
+            optimiser.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            optimiser.step()
+            schedule.step()
+            total += float(loss.detach())
+        row = {"epoch": epoch, "train": total / steps, **evaluate_network(network, validation, length)}
+        row["seconds"] = time.process_time() - begin
+        history.append(row)
+        print(" ".join(f"{k} {v:.4g}" for k, v in row.items()), flush=True)
+        if row["loss"] < best:
+            best = row["loss"]
+            best_state = {k: v.clone() for k, v in network.state_dict().items()}
+        if time.process_time() - begin > minutes * 60:
+            break
+    network.load_state_dict(best_state)
+    return history
+
+
+def evaluate_network(network: UnitNetwork, data: Sequences, length: int = 64) -> dict[str, float]:
+    """Validation losses over windows that do not overlap."""
+    network.eval()
+    first = np.concatenate(
+        [np.arange(a, b, length) for a, b in zip(data.start[:-1], data.start[1:], strict=True)]
+    )
+    cross, square, count = 0.0, 0.0, 0
+    with torch.no_grad():
+        for at in range(0, len(first), 128):
+            part = first[at : at + 128]
+            c, s = _losses(network, *map(torch.as_tensor, _batch(data, part, length)))
+            cross, square, count = cross + float(c) * len(part), square + float(s) * len(part), count + len(part)
+    return {"loss": (cross + 2 * square) / count, "nats": cross / count, "performance": square / count}

@@ -25,7 +25,7 @@ from training.dynamics.card import card_and_prose
 from training.dynamics.data import Performance, load_giantmidi, load_pop909, windows
 from training.dynamics.network import DynamicsNetwork
 
-EPOCHS, BATCH, RATE, DECAY = 10, 64, 2e-3, 1e-2
+EPOCHS, BATCH, RATE, DECAY = 10, 32, 2e-3, 1e-2
 VELOCITY_ERROR, TIMING_ERROR_MS, LIKELIHOOD_WEIGHT = 0.09, 14.0, 0.1
 #: Probability that a training window is told neither beat nor bar, or the beat alone.
 NO_BEAT, NO_BAR = 0.15, 0.3
@@ -177,7 +177,7 @@ def main() -> None:
     level = float(np.mean(np.concatenate([p.velocity for p in pop_train])))
     piano_train, piano_validation = load_giantmidi(args.data / "giantmidi-52", level)
     # GiantMIDI is a sixth of the notes; windows that overlap more make up for it.
-    parts = windows(pop_train, WINDOW_NOTES // 2), windows(piano_train, WINDOW_NOTES // 4)
+    parts = windows(pop_train, WINDOW_NOTES), windows(piano_train, WINDOW_NOTES // 2)
     network = train(tuple(np.concatenate(pair) for pair in zip(*parts, strict=True)), args.seed, args.epochs)
     seconds = time.process_time() - begin
     torch.save(network.state_dict(), runs / f"seed{args.seed}.pt")

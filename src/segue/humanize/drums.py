@@ -21,6 +21,8 @@ SHARED_TIMING, SHARED_VELOCITY = 0.5, 0.3
 KEPT_TIMING, KEPT_VELOCITY = 0.8, 0.6
 #: No note is moved further than this from where it was written, in steps.
 MAX_SHIFT_STEPS = 0.5
+#: A note further off its step is written so, and one this near to its expected place belongs there.
+OFF_GRID_TICKS, NEAR_TICKS = 60, 45
 #: A percussion note of no class moves with a hit at most this many steps away.
 NEIGHBOUR_STEPS = 2
 #: A beat counts as played in triplets where its notes lie this much nearer to them than to sixteenths.
@@ -54,17 +56,14 @@ def play_drums(
     grid = grid_of(score, onset)
     place = grid.slot * SLOT_STEPS + grid.step
 
-    offset, loudness = expected.offset, expected.velocity
+    residual = np.where(played_before, human_residual(score, onset) if played_before.any() else 0, 0)
+    shift = expected_shift(expected.offset, grid.residual - residual) - residual
+    loudness = expected.velocity
     if settings["variation"] > 0:
         timing_drift = sample_deviation(place, classes, SHARED_TIMING, KEPT_TIMING, rng)
         velocity_drift = sample_deviation(place, classes, SHARED_VELOCITY, KEPT_VELOCITY, rng)
-        offset = offset + settings["variation"] * expected.offset_spread * timing_drift
+        shift = shift + settings["variation"] * expected.offset_spread * STEP_TICKS * timing_drift
         loudness = loudness + settings["variation"] * expected.velocity_spread * velocity_drift
-    shift = offset * STEP_TICKS
-    residual = np.zeros(len(onset))
-    if played_before.any():
-        residual = np.where(played_before, human_residual(score, onset), 0)
-        shift = shift - residual
     shift *= settings["amount"] * settings["timing"]
     limit = MAX_SHIFT_STEPS * STEP_TICKS
     shift = np.clip(follow_nearest(onset, shift, NEIGHBOUR_STEPS * STEP_TICKS), -limit, limit)
@@ -86,6 +85,18 @@ def play_drums(
         ),
     }
     return changed, (place_tick[order], (shift + residual)[order]), report
+
+
+def expected_shift(offset: np.ndarray, meant: np.ndarray) -> np.ndarray:
+    """Ticks (n,) by which notes move from where they are meant, from offsets in steps.
+
+    `meant` is how far from its step each note is meant to lie, in ticks. A note that is written off the grid (a triplet, swing, a thirty-second) already has what the network
+    expects in part: where it lies near the expected place it goes there, elsewhere the answer is NaN, and it
+    moves with its neighbours.
+    """
+    shift = offset * STEP_TICKS
+    rest = shift - meant
+    return np.where(np.abs(meant) > OFF_GRID_TICKS, np.where(np.abs(rest) <= NEAR_TICKS, rest, np.nan), shift)
 
 
 def blend_velocity(written: np.ndarray, expected: np.ndarray, voice: np.ndarray, share: float) -> np.ndarray:

@@ -329,7 +329,8 @@ def test_music_is_never_broken(score, seed, amount, variation, human):
         assert (b["onset_tick"] >= 0).all()
         assert (b["duration_tick"] >= 1).all()
         assert ((b["velocity"] >= 1) & (b["velocity"] <= 127)).all()
-        # Distinct onsets keep their order: the multiset of pitches of the first k notes, at every border, stays.
+        # Distinct onsets keep their order: the multiset of pitches of the first k notes, at every border,
+        # stays.
         borders = np.flatnonzero(np.diff(a["onset_tick"])) + 1
         for border in borders:
             assert sorted(a["pitch"][:border]) == sorted(b["pitch"][:border])

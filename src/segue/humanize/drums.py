@@ -90,9 +90,9 @@ def play_drums(
 def expected_shift(offset: np.ndarray, meant: np.ndarray) -> np.ndarray:
     """Ticks (n,) by which notes move from where they are meant, from offsets in steps.
 
-    `meant` is how far from its step each note is meant to lie, in ticks. A note that is written off the grid (a triplet, swing, a thirty-second) already has what the network
-    expects in part: where it lies near the expected place it goes there, elsewhere the answer is NaN, and it
-    moves with its neighbours.
+    `meant` is how far from its step each note is meant to lie, in ticks. A note that is written off the grid
+    (a triplet, swing, a thirty-second) already has a part of what the network expects: where it lies near the
+    expected place it goes there, elsewhere the answer is NaN, and it moves with its neighbours.
     """
     shift = offset * STEP_TICKS
     rest = shift - meant
@@ -100,8 +100,7 @@ def expected_shift(offset: np.ndarray, meant: np.ndarray) -> np.ndarray:
 
 
 def blend_velocity(written: np.ndarray, expected: np.ndarray, voice: np.ndarray, share: float) -> np.ndarray:
-    """Velocities (n,), int64: from the written (share 0) to the expected (1), beyond it with larger contrast
-    (2).
+    """Velocities (n,), int64: from written (share 0) to expected (1), beyond it with more contrast.
 
     `voice` (n,) is what plays each note; contrast is around each voice's mean. Where nothing is expected
     (NaN) the written velocity stays.

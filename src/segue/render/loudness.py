@@ -10,8 +10,8 @@ Sources: ITU-R BS.1770-4 (K weighting, gating, true peak by 4x oversampling); th
 48 kHz from its analogue parameters, after B. De Man, "Evaluation of Implementations of the EBU R128 Loudness
 Measurement", AES 145th Convention, 2018.
 
-Only NumPy: the usual packages for this import scipy.signal, which takes 1.4 s, and keep several float64
-copies of the audio, 1.3 GB for ten minutes.
+Only NumPy: the usual packages for this import scipy.signal, which takes 1.4 s, and keep float64
+copies of the audio, half a gigabyte for ten minutes. The tests compare with them.
 """
 
 from __future__ import annotations

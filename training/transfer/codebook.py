@@ -7,7 +7,9 @@ import numpy as np
 from segue.transfer.patterns import pattern_distance
 
 
-def choose_patterns(patterns: np.ndarray, weight: np.ndarray, size: int, candidates: int = 3000) -> np.ndarray:
+def choose_patterns(
+    patterns: np.ndarray, weight: np.ndarray, size: int, candidates: int = 3000
+) -> np.ndarray:
     """A codebook, bool (size, bits), of patterns that really occur; the empty one comes first.
 
     Greedy facility location over the `candidates` patterns of the greatest total weight: each choice takes

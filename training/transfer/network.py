@@ -33,6 +33,7 @@ class UnitNetwork(nn.Module):
     def forward(
         self, previous: torch.Tensor, features: torch.Tensor, state: torch.Tensor
     ) -> tuple[torch.Tensor, ...]:
+        """One step."""
         state = self.cell(torch.cat([torch.tanh(self.embed(previous)), features], dim=-1), state)
         return *self.outputs(state), state
 
@@ -69,7 +70,7 @@ Augment = Callable[[np.ndarray, np.ndarray, np.random.Generator], None]
 def _batch(
     data: Sequences, first: np.ndarray, length: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Windows as arrays (batch, length, ...): previous onsets, features, codes, performance *one unit late*."""
+    """Windows, arrays (batch, length, ...): previous onsets, features, codes, performance *a unit late*."""
     rows = first[:, None] + np.arange(length)
     piece = np.searchsorted(data.start, first, "right")
     end = data.start[piece][:, None]
@@ -121,8 +122,9 @@ def train_network(
     length: int = 64,
     batch: int = 64,
 ) -> list[dict[str, float]]:
-    """Train in place for `epochs_of_schedule` passes of equal size (stopped by `minutes`); keeps the weights of
-    the best validation loss. Every style is drawn equally often. Returns the history.
+    """Train in place for `epochs_of_schedule` passes of equal size (stopped by `minutes`); keeps the weights
+    of the best validation loss. Styles are drawn in proportion to the square root of their size. Returns the
+    history, one row an epoch.
     """
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
@@ -144,10 +146,13 @@ def train_network(
         total = 0.0
         for _ in range(steps):
             first = rng.choice(windows, batch, p=probability)
-            first = np.maximum(first - rng.integers(0, length // 2, batch), train.start[
-                np.searchsorted(train.start, first, "right") - 1])
+            first = np.maximum(
+                first - rng.integers(0, length // 2, batch),
+                train.start[np.searchsorted(train.start, first, "right") - 1],
+            )
             previous, features, codes, played = _batch(train, first, length)
-            # A quarter of the windows forget some of what was played, so that a wrong choice does no lasting harm.
+            # Half of the windows forget some of what was played, so that a wrong choice does no lasting
+            # harm.
             forget = (rng.random((batch, length, 1)) < 0.15) & (rng.random((batch, 1, 1)) < 0.5)
             previous = np.where(forget, 0, previous).astype(np.float32)
             if augment is not None:
@@ -184,5 +189,9 @@ def evaluate_network(network: UnitNetwork, data: Sequences, length: int = 64) ->
         for at in range(0, len(first), 128):
             part = first[at : at + 128]
             c, s = _losses(network, *map(torch.as_tensor, _batch(data, part, length)))
-            cross, square, count = cross + float(c) * len(part), square + float(s) * len(part), count + len(part)
+            cross, square, count = (
+                cross + float(c) * len(part),
+                square + float(s) * len(part),
+                count + len(part),
+            )
     return {"loss": (cross + 2 * square) / count, "nats": cross / count, "performance": square / count}

@@ -104,9 +104,7 @@ def _piece(
         Track(name="Melody" if i == 0 else "Accompaniment", channel=i, notes=notes)
         for i, notes in enumerate(parts)
     )
-    score = Score(
-        tracks=tracks, tempos=(Tempo(0, tempo),), meters=tuple(m for m in meters if m.tick < limit)
-    )
+    score = Score(tracks=tracks, tempos=(Tempo(0, tempo),), meters=tuple(m for m in meters if m.tick < limit))
     tonic, mode = estimate_key(np.concatenate(parts))
     if chords is None:
         chords = estimate_chords(np.concatenate(parts), score.last_tick)
@@ -292,9 +290,7 @@ def _hymns(data: Path) -> Iterator[Piece]:
         signature = abc.time_signatures[0]
         meter = Meter(0, signature.numerator, signature.denominator)
         group = "hymn/" + path.stem.split("-")[-1].lower()
-        piece = _piece(
-            f"openhymnal/{path.stem}", "chorale", group, in_validation(group), parts, (meter,)
-        )
+        piece = _piece(f"openhymnal/{path.stem}", "chorale", group, in_validation(group), parts, (meter,))
         if piece:
             yield piece
 
@@ -329,7 +325,9 @@ def estimate_chords(notes: np.ndarray, end_tick: int) -> list[dict[str, Any]]:
     pitch = notes["pitch"].astype(np.int64)
     for k in range(longest + 1):
         beat = onset // TICKS_PER_QUARTER + k
-        overlap = np.minimum(end, (beat + 1) * TICKS_PER_QUARTER) - np.maximum(onset, beat * TICKS_PER_QUARTER)
+        overlap = np.minimum(end, (beat + 1) * TICKS_PER_QUARTER) - np.maximum(
+            onset, beat * TICKS_PER_QUARTER
+        )
         inside = (overlap > 0) & (beat < beats)
         np.add.at(chroma, (beat[inside], pitch[inside] % 12), overlap[inside] / TICKS_PER_QUARTER)
         np.minimum.at(lowest, beat[inside], pitch[inside])

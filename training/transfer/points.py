@@ -80,7 +80,9 @@ class Classifier:
         self.linear = torch.nn.Linear(profiles.shape[1], classes)
         x = torch.as_tensor(profiles - self.mean, dtype=torch.float32)
         y = torch.as_tensor(styles)
-        weight = torch.as_tensor(1 / np.maximum(np.bincount(styles, minlength=classes), 1), dtype=torch.float32)
+        weight = torch.as_tensor(
+            1 / np.maximum(np.bincount(styles, minlength=classes), 1), dtype=torch.float32
+        )
         optimiser = torch.optim.Adam(self.linear.parameters(), lr=0.05, weight_decay=1e-4)
         for _ in range(200):
             loss = torch.nn.functional.cross_entropy(self.linear(x), y, weight=weight)
@@ -100,7 +102,9 @@ def profile(*histograms: np.ndarray) -> np.ndarray:
     return np.concatenate([np.sqrt(h.ravel() / max(h.sum(), 1)) for h in histograms])
 
 
-def unigram_nats(train_codes: np.ndarray, train_style: np.ndarray, codes: np.ndarray, style: np.ndarray) -> float:
+def unigram_nats(
+    train_codes: np.ndarray, train_style: np.ndarray, codes: np.ndarray, style: np.ndarray
+) -> float:
     """Nats a pattern of the floor: each style's own pattern frequencies (add one half), given the style."""
     total, count = 0.0, 0
     for s in np.unique(style):

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 
-def stage_settings(**given: Any) -> dict[str, Any]:  # noqa: ANN401
+def stage_settings(**given: Any) -> dict[str, Any]:
     """Defaults of the transfer stage's schema, with `given` over them."""
     schema = yaml.safe_load(files("segue.transfer").joinpath("settings.schema.yaml").read_text("utf-8"))
     return {key: entry["default"] for key, entry in schema["properties"].items()} | given

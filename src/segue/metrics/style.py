@@ -3,7 +3,8 @@
 Conventions
 -----------
 - Notes are columns: `onset_*`, `duration_*`, `pitch` (MIDI), `velocity` (1..127), each of shape (n,), in
-  seconds (`_s`) or beats (`_beat`, a quarter note); `position_beat` is the onset's distance from its bar line.
+  seconds (`_s`) or beats (`_beat`, a quarter note); `position_beat` is the onset's distance from its bar
+  line.
 - Histograms are counts; similarities are cosines in 0..1, and 0 where one side is empty.
 - A *point* is (content, fit), both the larger the better.
 
@@ -132,8 +133,8 @@ def drum_histogram(position_beat: np.ndarray, drum: np.ndarray) -> np.ndarray:
 def rhythm_similarity(a: np.ndarray, b: np.ndarray) -> float:
     """Content of drums kept: mean cosine by bar between two grids of hits, each (bars, steps, 9).
 
-    Hits are counted in three groups (kick; snare and toms; hats and cymbals), so that a ride in place of a hat
-    is no loss. Bars in which both are silent are left out; the longer grid is cut.
+    Hits are counted in three groups (kick; snare and toms; hats and cymbals), so that a ride in place of a
+    hat is no loss. Bars in which both are silent are left out; the longer grid is cut.
     """
     bars = min(len(a), len(b))
     groups = np.eye(3)[_DRUM_GROUPS]
@@ -146,8 +147,8 @@ def rhythm_similarity(a: np.ndarray, b: np.ndarray) -> float:
 def transfer_strength(p_source: float, p_transferred: float, p_back: float) -> float:
     """S = ((P(x) - P(x̂)) + (P(x̃) - P(x̂))) / 2 of Brunner et al. (2018), -1..1.
 
-    P is a classifier's probability of the source style for the source x, the transferred piece x̂, and the piece
-    x̃ transferred back.
+    P is a classifier's probability of the source style for the source x, the transferred piece x̂, and the
+    piece x̃ transferred back.
     """
     return 0.5 * ((p_source - p_transferred) + (p_back - p_transferred))
 

@@ -50,6 +50,12 @@ def replay_accompaniment(
     if not any(c.is_chord for c in chords):
         return score, tracks, report | {"reason": "the record holds no chords; switch the harmonize stage on"}
 
+    if not replaced and any(_is_harmonic(score.tracks[i]) for i in melodies):
+        reason = (
+            "the melody's track plays its own chords; put melody and accompaniment in tracks of their own"
+        )
+        return score, tracks, report | {"reason": reason}
+
     source = join([score.tracks[i].notes for i in replaced])
     melody = join([score.tracks[i].notes for i in melodies])
     phase = grid_phase(np.concatenate([source["onset_tick"], melody["onset_tick"]]))
@@ -81,6 +87,8 @@ def replay_accompaniment(
     report["bars"] = {"replayed": int(replay_bar.sum()), "of": grid.bars}
     if not len(source):
         report["note"] = "the piece had no accompaniment; one was written"
+    elif not melodies:
+        report["note"] = "no melody was found, so nothing but single lines was kept"
     if phase:
         report["phase_ticks"] = phase
     drop = [] if settings["keep_melody"] else melodies

@@ -31,12 +31,10 @@ def replay_drums(
     settings: Settings,
     model: Model,
     rng: np.random.Generator,
-    follow_skeleton: bool = True,
 ) -> tuple[Score, list[dict[str, Any]], dict[str, Any]]:
     """The score, its list of track records and a report, with the drums in `settings["drum_style"]`.
 
     Bars that are alike in the source stay alike. Percussion outside the kit (tambourine, congas, ...) stays.
-    `follow_skeleton` tells the network where the source strikes kick and back beat.
     """
     tracks = [dict(entry) for entry in record["tracks"]]
     style = settings["drum_style"]
@@ -54,16 +52,14 @@ def replay_drums(
     hits = hit_grid(source, grid)
     tempo = 60.0 / (seconds_per_tick(score, grid.unit_tick[:-1]) * TICKS_PER_QUARTER)
     features = unit_features(hits[..., 0], grid, style, tempo)
-    if not follow_skeleton:
+    if not settings["drum_skeleton"]:
         features[:, SKELETON_COLUMNS] = 0
     struck = hits[..., 0] > 0
     bar_sounds = np.bincount(grid.unit_bar, struck.any(axis=(1, 2)), minlength=grid.bars) > 0
     silent = ~bar_sounds[grid.unit_bar]
     alike = repeated_units(struck, grid)
     codebook = unpack_patterns(model.card["patterns"]["pattern"], GRID_BITS)
-    codes, played = walk(
-        model, features, {"pattern": codebook}, silent, alike, settings["temperature"], rng
-    )
+    codes, played = walk(model, features, {"pattern": codebook}, silent, alike, settings["temperature"], rng)
     shape = (grid.units, 4, len(CLASSES))
     onsets = codebook[codes["pattern"]].reshape(shape)
     played = played.reshape(grid.units, 2, 4, len(CLASSES)).astype(np.float64)

@@ -2,7 +2,8 @@
 
 One row a unit (four sixteenths, see `segue.transfer.grid`). The network is given the style, the place in the
 bar, the chord, the melody and how the source's bar compares with the rest of its piece (`FEATURES`), and the
-onsets of the unit before; it names a pattern for each hand and tells velocity and duration of the unit before.
+onsets of the unit before; it names a pattern for each hand and tells velocity and duration of the unit
+before.
 
 Comparisons are within the piece (a bar busier than this piece's other bars, not busier than other pieces),
 because these keep the shape of a piece and tell nothing of its style.
@@ -51,9 +52,7 @@ def chords_of_steps(grid: Grid, starts: np.ndarray) -> np.ndarray:
     return chord_index_at(starts, grid.step_tick + _CHORD_TOLERANCE)
 
 
-def place_notes(
-    notes: np.ndarray, grid: Grid, step_chord: np.ndarray, chords: Sequence[Chord]
-) -> UnitNotes:
+def place_notes(notes: np.ndarray, grid: Grid, step_chord: np.ndarray, chords: Sequence[Chord]) -> UnitNotes:
     """The notes on the grid, with their slots over the chord that sounds at their step."""
     step = grid.nearest_step(notes["onset_tick"])
     return UnitNotes(step, slots_from_pitches(notes["pitch"], step_chord[step], chords), notes)
@@ -77,9 +76,7 @@ def hand_patterns(onsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def join_hands(low: np.ndarray, high: np.ndarray) -> np.ndarray:
     """Inverse of `hand_patterns`: onset grid (units, 4, SLOTS)."""
     units = len(low)
-    return np.concatenate(
-        [low.reshape(units, UNIT_STEPS, -1), high.reshape(units, UNIT_STEPS, -1)], axis=2
-    )
+    return np.concatenate([low.reshape(units, UNIT_STEPS, -1), high.reshape(units, UNIT_STEPS, -1)], axis=2)
 
 
 def performance(placed: UnitNotes, grid: Grid, with_velocity: bool) -> np.ndarray:

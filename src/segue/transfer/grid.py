@@ -4,8 +4,8 @@ Conventions
 -----------
 - A *step* is a sixteenth note. A *unit* is up to four steps and never crosses a bar line; the last unit of a
   bar is short where the bar's steps are no multiple of four.
-- `beat_grid` is for drums: in compound meters (6/8, 9/8, 12/8) a unit is a felt beat and its four steps lie at
-  the eighths and before the last one, which is how a drummer plays a four-step pattern with a shuffle.
+- `beat_grid` is for drums: in compound meters (6/8, 9/8, 12/8) a unit is a felt beat and its four steps lie
+  at the eighths and before the last one, which is how a drummer plays a four-step pattern with a shuffle.
 - The *phase* of a piece is how far its notes lie behind the written grid as a whole, in ticks; steps are
   shifted by it, so that what is written sounds together with what is kept.
 """
@@ -27,8 +27,8 @@ _SHUFFLE_TICKS = np.array([0, 2, 4, 5]) * STEP_TICKS
 class Grid:
     """Positions of bars, units and steps; all ticks int64, absolute, phase included.
 
-    `bar_tick` (bars + 1,); `unit_tick` (units + 1,); `unit_bar`, `unit_in_bar`, `bar_units` (units,): index of
-    the unit's bar, its place in it, and how many units the bar has; `compound` (units,) bool; `step_tick`
+    `bar_tick` (bars + 1,); `unit_tick` (units + 1,); `unit_bar`, `unit_in_bar`, `bar_units` (units,): index
+    of the unit's bar, its place in it, and how many units the bar has; `compound` (units,) bool; `step_tick`
     (steps,), `step_unit`, `step_in_unit` (steps,).
     """
 

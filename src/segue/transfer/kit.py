@@ -49,7 +49,8 @@ def _class_of_pitch() -> np.ndarray:
     return table
 
 
-#: Class of each MIDI pitch on the percussion channel, -1 for what is not of the kit (tambourine, congas, ...).
+#: Class of each MIDI pitch on the percussion channel, -1 for what is not of the kit (tambourine, congas,
+#: ...).
 CLASS_OF_PITCH = _class_of_pitch()
 
 
@@ -71,10 +72,8 @@ def hit_grid(notes: np.ndarray, grid: Grid) -> np.ndarray:
     return out
 
 
-def hits_to_notes(
-    hits: np.ndarray, velocity: np.ndarray, offset: np.ndarray, grid: Grid
-) -> np.ndarray:
-    """NOTE array of a drum part: `hits` bool, `velocity` 0..1, `offset` in steps, each (units, 4, classes)."""
+def hits_to_notes(hits: np.ndarray, velocity: np.ndarray, offset: np.ndarray, grid: Grid) -> np.ndarray:
+    """NOTE array of a drum part: `hits` bool, `velocity` 0..1, `offset` in steps; (units, 4, classes)."""
     table = grid.table()
     unit, place, drum = np.nonzero(hits & (table >= 0)[:, :, None])
     cell = (unit, place, drum)
@@ -84,8 +83,8 @@ def hits_to_notes(
 
 
 def usual_pattern(hits: np.ndarray, grid: Grid) -> np.ndarray:
-    """What the piece usually plays at each unit of a bar, float (units, 4, classes): the mean over the bars of
-    the same length that sound, by unit.
+    """What the piece usually plays at each unit of a bar, float (units, 4, classes): the mean over the bars
+    of the same length that sound, by unit.
     """
     out = np.zeros(hits.shape, np.float32)
     key = grid.bar_units * 64 + grid.unit_in_bar

@@ -67,7 +67,11 @@ def intervals_of(chord: Chord, tonic: int | None, minor: bool) -> tuple[int, ...
     def from_key(first: int, second: int) -> int:
         if first in intervals or second in intervals:
             return first if first in intervals else second
-        return second if (chord.root + second) % 12 in scale and (chord.root + first) % 12 not in scale else first
+        return (
+            second
+            if (chord.root + second) % 12 in scale and (chord.root + first) % 12 not in scale
+            else first
+        )
 
     return (
         0,

@@ -23,8 +23,8 @@ def walk(
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Patterns and performance for every unit.
 
-    `features` (units, F); `codebooks` {output of the model: bool (patterns, bits)} in the order in which their
-    patterns make up a unit, each laid out (steps, slots); `silent` (units,) bool: nothing is played;
+    `features` (units, F); `codebooks` {output of the model: bool (patterns, bits)} in the order in which
+    their patterns make up a unit, each laid out (steps, slots); `silent` (units,) bool: nothing is played;
     `same_as` (units,): the earlier unit whose choice is taken over, or -1. Temperature 0 takes the most
     likely pattern. Returns {output: indices (units,)} and the performance (units, P).
     """

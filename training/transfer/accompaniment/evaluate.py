@@ -42,7 +42,9 @@ def shorten(piece: Piece, bars: int = _BARS) -> Piece:
     meters = tuple(m for m in piece.score.meters if m.tick < end)
     chords = [c for c in piece.record["chords"] if c["tick"] < end]
     return replace(
-        piece, score=replace(piece.score, tracks=tracks, meters=meters), record=piece.record | {"chords": chords}
+        piece,
+        score=replace(piece.score, tracks=tracks, meters=meters),
+        record=piece.record | {"chords": chords},
     )
 
 
@@ -74,9 +76,7 @@ def transferred(piece: Piece, model: Model, style: str, seed: int, **settings: o
     return replace(piece, score=result.score, record=piece.record | result.record, style=style)
 
 
-def evaluate(
-    pieces: list[Piece], model: Model, per_style: int = 14, **settings: object
-) -> tuple[dict, dict]:
+def evaluate(pieces: list[Piece], model: Model, per_style: int = 14, **settings: object) -> tuple[dict, dict]:
     """Points by target style, and the classifier's figures."""
     train = [shorten(p) for p in pieces if not p.is_validation]
     counts = dict.fromkeys(STYLES, 0)
@@ -125,14 +125,19 @@ def evaluate(
             )
             points.add(style, "identity", 1.0, fits(own, style))
             copy = validation[style][int(rng.integers(len(validation[style])))]
-            points.add(style, "copy", chroma_similarity(chroma, known[id(copy)][1]), fits(known[id(copy)][0], style))
+            points.add(
+                style, "copy", chroma_similarity(chroma, known[id(copy)][1]), fits(known[id(copy)][0], style)
+            )
             other = flat[int(rng.integers(len(flat)))]
-            points.add(style, "random", chroma_similarity(chroma, known[id(other)][1]), fits(known[id(other)][0], style))
+            points.add(
+                style,
+                "random",
+                chroma_similarity(chroma, known[id(other)][1]),
+                fits(known[id(other)][0], style),
+            )
             back = transferred(there, model, piece.style, index + 1000, **settings)
             p = classifier.probabilities(
-                np.stack(
-                    [profile(*heard[:2]), profile(*histograms(back.accompaniment, back.score)[:2])]
-                )
+                np.stack([profile(*heard[:2]), profile(*histograms(back.accompaniment, back.score)[:2])])
             )
             source = STYLES.index(piece.style)
             strengths.append(transfer_strength(shares[index, source], p[0, source], p[1, source]))

@@ -17,7 +17,7 @@ _EXAMPLES, _STEPS = 16, 32
 
 
 def examples_of(data: Sequences, examples: int, steps: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Inputs (examples, steps, 1, ...) from the beginnings of pieces of all styles, and codes of that shape."""
+    """Inputs (examples, steps, 1, ...) from the beginnings of pieces of all styles, and their codes."""
     long_enough = np.flatnonzero(np.diff(data.start) >= steps + 8)
     styles = data.style[data.start[long_enough]]
     chosen = []
@@ -28,7 +28,10 @@ def examples_of(data: Sequences, examples: int, steps: int) -> tuple[dict[str, n
     rows = np.array(chosen)[:, None] + np.arange(steps)
     previous = data.onsets[np.maximum(rows - 1, 0)].astype(np.float32)
     previous[:, 0] = 0
-    inputs = {"previous": previous[:, :, None], "features": data.features[rows].astype(np.float32)[:, :, None]}
+    inputs = {
+        "previous": previous[:, :, None],
+        "features": data.features[rows].astype(np.float32)[:, :, None],
+    }
     return inputs, data.codes[rows][:, :, None]
 
 

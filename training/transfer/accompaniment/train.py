@@ -1,6 +1,6 @@
 """Train, measure and export the model `accompaniment`.
 
-`PYTHONPATH=src:. python -m training.transfer.accompaniment.train --data ../shared/data --out models/accompaniment`
+Run as `PYTHONPATH=src:. python -m training.transfer.accompaniment.train` with `--data` and `--out`.
 """
 
 from __future__ import annotations
@@ -41,46 +41,46 @@ DATA = [
 PROSE = """
 # accompaniment
 
-Writes a piece's pitched accompaniment anew in one of four styles: pop piano, the piano part of a lied, the lower
-voices of a chorale, the lower strings of a quartet. The transfer stage uses it.
+Writes a piece's pitched accompaniment anew in one of four styles: pop piano, the piano part of a lied, the
+lower voices of a chorale, the lower strings of a quartet. The transfer stage uses it.
 
 ## Architecture
 
-The music is read in units of four sixteenths. Pitches are slots: scale degrees above the root of the chord that
-sounds, over four octaves, so that a pattern fits every chord. Of all units in the training data, 256 patterns
-for the low hand and 256 for the high hand were chosen as medoids (greedy facility location over Jaccard distances
-of onsets and of rhythm); they are in the front matter. A GRU with 112 units walks over the piece: it hears the
-style, the place in bar and phrase, the chord and its motion, the melody, how the source's bar compares with its
-piece in density, polyphony, register and loudness (standard scores within the piece, which tell nothing of the
-style), and the patterns just played; it gives logits over both hands' patterns, and velocity and duration for
-each hand and step of the unit before. {parameters} parameters.
+The music is read in units of four sixteenths. Pitches are slots: scale degrees above the root of the chord
+that sounds, over four octaves, so that a pattern fits every chord. Of all units in the training data, 256
+patterns for the low hand and 256 for the high hand were chosen as medoids (greedy facility location over
+Jaccard distances of onsets and of rhythm); they are in the front matter. A GRU with 112 units walks over the
+piece: it hears the style, the place in bar and phrase, the chord and its motion, the melody, how the source's
+bar compares with its piece in density, polyphony, register and loudness (standard scores within the piece,
+which tell nothing of the style), and the patterns just played; it gives logits over both hands' patterns, and
+velocity and duration for each hand and step of the unit before. {parameters} parameters.
 
 ## Data
 
 {pieces} pieces: 819 pop songs (PIANO as accompaniment of MELODY, with the set's chords), every second lied,
-the chorales and hymns (three voices under the soprano) and the quartets (three under the first violin). Chords of
-all but pop are triads found by template match with smoothing. Split by piece: groups of equal title or tune stay
-together; the chorales' own validation part; a fixed tenth of the rest (15 % of the quartets). Velocities were
-learned from pop alone, since printed scores have none.
+the chorales and hymns (three voices under the soprano) and the quartets (three under the first violin).
+Chords of all but pop are triads found by template match with smoothing. Split by piece: groups of equal title
+or tune stay together; the chorales' own validation part; a fixed tenth of the rest (15 % of the quartets).
+Velocities were learned from pop alone, since printed scores have none.
 
 ## Validation
 
 Network: {nats:.3f} nats a pattern; floor (each style's own frequencies, style given) {floor:.3f}. One seed.
 
-Points in the plane of content and fit, accompaniment alone, without the melody. Content: mean chroma cosine with
-the source's accompaniment. Fit: mean of the cosines of time-by-interval and onset-by-duration histograms with those
-of the target style (training pieces). The onset-by-velocity column counts only for pop; the other targets have no
-velocities of their own. Sources: {sources} validation pieces (48 bars at most) of the other three styles;
-temperature 0.7; intervals are bootstraps over pieces. identity: the source itself; copy: a validation piece of
-the target style; random: any piece.
+Points in the plane of content and fit, accompaniment alone, without the melody. Content: mean chroma cosine
+with the source's accompaniment. Fit: mean of the cosines of time-by-interval and onset-by-duration histograms
+with those of the target style (training pieces). The onset-by-velocity column counts only for pop; the other
+targets have no velocities of their own. Sources: {sources} validation pieces (48 bars at most) of the other
+three styles; temperature 0.7; intervals are bootstraps over pieces. identity: the source itself; copy: a
+validation piece of the target style; random: any piece.
 
 {table}
 
 {verdict}
 
-A softmax regression on the two histograms, trained on training pieces and unknown to the transfer, tells the four
-styles of validation pieces apart with accuracy {classifier_accuracy}. It takes the transfer for the target in these
-shares: {taken}. S (Brunner et al. 2018) = {strength_S} {strength_interval}; identity has 0.
+A softmax regression on the two histograms, trained on training pieces and unknown to the transfer, tells the
+four styles of validation pieces apart with accuracy {classifier_accuracy}. It takes the transfer for the
+target in these shares: {taken}. S (Brunner et al. 2018) = {strength_S} {strength_interval}; identity has 0.
 
 ## Latency
 
@@ -89,14 +89,16 @@ One step (four sixteenths), one thread, batch of one, median after warm-up, proc
 
 ## Intended use and limits
 
-For pieces with a chord track or chord symbols, in any meter; 6/8 is walked in sixteenths like 3/4. The grid has no
-triplets. Chords come from the stage before and their errors are heard. The styles are those of the data: 19th
-century lieder and quartets, Mandarin pop. Not for keeping the source's figures: it keeps chords, melody and shape.
+For pieces with a chord track or chord symbols, in any meter; 6/8 is walked in sixteenths like 3/4. The grid
+has no triplets. Chords come from the stage before and their errors are heard. The styles are those of the
+data: 19th century lieder and quartets, Mandarin pop. Not for keeping the source's figures: it keeps chords,
+melody and shape.
 
 ## Tried and left out
 
-Independent onset probabilities for each slot were not used: their mode is silence wherever the network is unsure.
-The patterns of both hands are drawn independently given the past; a joint codebook needs far more patterns.
+Independent onset probabilities for each slot were not used: their mode is silence wherever the network is
+unsure. The patterns of both hands are drawn independently given the past; a joint codebook needs far more
+patterns.
 """
 
 
@@ -123,9 +125,7 @@ def main() -> None:
     text = table(summary, MEASURES)
     print(text, verdict(summary), json.dumps(figures), sep="\n", flush=True)
     print("temperature 0:", verdict(at_zero), metrics_of(at_zero, {}), flush=True)
-    latency = {
-        backend: step_latency_ms(Model(args.run / "draft", backend)) for backend in ("onnx", "tflite")
-    }
+    latency = {backend: step_latency_ms(Model(args.run / "draft", backend)) for backend in ("onnx", "tflite")}
     record = args.run / "seconds.json"
     if record.is_file():
         seconds = json.loads(record.read_text())

@@ -113,5 +113,3 @@ def hide_skeleton(features: np.ndarray, codes: np.ndarray, rng: np.random.Genera
     del codes
     hidden = rng.random(len(features)) < 0.5
     features[hidden, :, SKELETON_COLUMNS] = 0
-
-

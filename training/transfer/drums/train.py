@@ -42,28 +42,29 @@ uses it.
 
 ## Architecture
 
-The music is read beat by beat on a grid of four steps and nine drum classes (Gillick et al. 2019). 320 patterns of
-one beat were chosen from the training data as medoids (greedy facility location over Jaccard distances of hits and
-of rhythm); they are in the front matter. A GRU with 84 units walks over the piece: it hears the style, the place
-in bar and phrase, the tempo, how busy and how unlike the source's usual bar its beat is, its share of toms, its
-crashes, and where it strikes kick and a strong snare (withheld in half of the training windows), and the
-patterns just played; it gives logits over the patterns, and velocity and timing offset of every hit of the beat
-before, so swing and touch are those of the style. {parameters} parameters.
+The music is read beat by beat on a grid of four steps and nine drum classes (Gillick et al. 2019). 320
+patterns of one beat were chosen from the training data as medoids (greedy facility location over Jaccard
+distances of hits and of rhythm); they are in the front matter. A GRU with 84 units walks over the piece: it
+hears the style, the place in bar and phrase, the tempo, how busy and how unlike the source's usual bar its
+beat is, its share of toms, its crashes, and where it strikes kick and a strong snare (withheld in half of the
+training windows), and the patterns just played; it gives logits over the patterns, and velocity and timing
+offset of every hit of the beat before, so swing and touch are those of the style. {parameters} parameters.
 
 ## Data
 
-{pieces} recordings of beats in 4/4 of the Groove MIDI Dataset (CC BY 4.0) whose first-named style is one of the
-six; its own train and validation split.
+{pieces} recordings of beats in 4/4 of the Groove MIDI Dataset (CC BY 4.0) whose first-named style is one of
+the six; its own train and validation split.
 
 ## Validation
 
 Network: {nats:.3f} nats a beat; floor (each style's own frequencies, style given) {floor:.3f}. One seed.
 
-Points in the plane of content and fit. Content (ours, drums have no chroma): mean cosine by bar of hits in sixteenth
-steps and three groups (kick; snare and toms; hats and cymbals). Fit: mean of the cosines of onset-by-drum (twelfths
-of a beat) and onset-by-velocity histograms with those of the target style. Validation recordings (32 bars at most)
-of the other five styles, {sources} transfers; temperature 0.7; intervals are bootstraps over pieces. identity: the
-source itself; copy: a validation recording of the target style; random: any.
+Points in the plane of content and fit. Content (ours, drums have no chroma): mean cosine by bar of hits in
+sixteenth steps and three groups (kick; snare and toms; hats and cymbals). Fit: mean of the cosines of
+onset-by-drum (twelfths of a beat) and onset-by-velocity histograms with those of the target style. Validation
+recordings (32 bars at most) of the other five styles, {sources} transfers; temperature 0.7; intervals are
+bootstraps over pieces. identity: the source itself; copy: a validation recording of the target style; random:
+any.
 
 {table}
 
@@ -72,9 +73,9 @@ source itself; copy: a validation recording of the target style; random: any.
 The same with the skeleton withheld: content {free_content}, fit {free_fit} (means over styles), against
 {content} and {fit} with it, which the stage uses.
 
-A softmax regression on the two histograms, trained on training recordings and unknown to the transfer, tells the six
-styles apart with accuracy {classifier_accuracy} on validation. It takes the transfer for the target in these shares:
-{taken}. S (Brunner et al. 2018) = {strength_S} {strength_interval}; identity has 0.
+A softmax regression on the two histograms, trained on training recordings and unknown to the transfer, tells
+the six styles apart with accuracy {classifier_accuracy} on validation. It takes the transfer for the target
+in these shares: {taken}. S (Brunner et al. 2018) = {strength_S} {strength_interval}; identity has 0.
 
 ## Latency
 
@@ -83,13 +84,14 @@ One step (a beat), one thread, batch of one, median after warm-up, process start
 
 ## Intended use and limits
 
-For kits on the General MIDI percussion channel. Learned from 4/4; 3/4 takes its first beats, and in 6/8 and 12/8 a
-step pattern is played over the dotted beat as a shuffle. hiphop and afrobeat rest on few drummers, and their
-validation on one and two recordings. Percussion outside the kit is left as it is.
+For kits on the General MIDI percussion channel. Learned from 4/4; 3/4 takes its first beats, and in 6/8 and
+12/8 a step pattern is played over the dotted beat as a shuffle. hiphop and afrobeat rest on few drummers, and
+their validation on one and two recordings. Percussion outside the kit is left as it is.
 
 ## Tried and left out
 
-Free generation without the source's kick and back beat fits the styles about as well and keeps less (figures above).
+Free generation without the source's kick and back beat fits the styles about as well and keeps less (figures
+above).
 """
 
 
@@ -112,15 +114,13 @@ def main() -> None:
     export(fitted, args.run / "draft", draft, "Draft.")
     model = Model(args.run / "draft", "onnx")
     summary, figures = evaluate(pieces, model)
-    free, _ = evaluate(pieces, model, follow_skeleton=False)
+    free, _ = evaluate(pieces, model, drum_skeleton=False)
     at_zero, _ = evaluate(pieces, model, temperature=0.0)
     text = table(summary, MEASURES)
     print(text, verdict(summary), json.dumps(figures), sep="\n", flush=True)
     print("skeleton withheld:", verdict(free), metrics_of(free, {}), flush=True)
     print("temperature 0:", verdict(at_zero), metrics_of(at_zero, {}), flush=True)
-    latency = {
-        backend: step_latency_ms(Model(args.run / "draft", backend)) for backend in ("onnx", "tflite")
-    }
+    latency = {backend: step_latency_ms(Model(args.run / "draft", backend)) for backend in ("onnx", "tflite")}
     record = args.run / "seconds.json"
     if record.is_file():
         seconds = json.loads(record.read_text())

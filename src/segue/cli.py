@@ -120,7 +120,7 @@ def _run(spec: StageSpec, reader_spec: StageSpec, inputs: Sequence[Path], output
                 audio, suffix = None, ""
                 if spec.name == "render":
                     audio, suffix, record = render_piece(spec, member)
-                    if audio is None:
+                    if audio is None and "quarantine" in record:
                         raise StageError(record["quarantine"]["reason"])
                     member = Member(member.midi, record)
                 _write(output, member, audio, suffix)

@@ -25,7 +25,7 @@ from segue.midi import read_midi
 from segue.score import ticks_from_seconds
 
 IGNORE = -1
-_CACHE_VERSION = 4
+_CACHE_VERSION = 5
 
 
 @dataclass
@@ -46,6 +46,8 @@ class Song:
     labels: list[str]
     #: Key 0..11 major, 12..23 minor, by beat.
     key: np.ndarray
+    #: Melody notes, columns onset and duration in beats and MIDI pitch, shape (notes, 3).
+    notes: np.ndarray
     grams: set = field(default_factory=set, repr=False)
 
     def __len__(self) -> int:
@@ -79,6 +81,7 @@ def _pop909_song(folder: Path) -> Song:
         accompaniment={k: accompaniment_columns(v, ticks) for k, v in others.items() if len(v)},
         **_chord_labels(labels),
         key=np.array([_key_class(k) for k in keys]),
+        notes=_notes_by_beat(notes["MELODY"], ticks),
         grams=_grams(notes["MELODY"]),
     )
 
@@ -108,6 +111,7 @@ def _lead_sheet(path: Path, title: str) -> Song:
         accompaniment={},
         **_chord_labels([None if i < 0 else chords[i].harte() for i in index]),
         key=np.full(len(grid), IGNORE),
+        notes=_notes_by_beat(melody, grid.ticks),
     )
 
 
@@ -155,6 +159,15 @@ def _chord_labels(labels: list[str | None]) -> dict:
 def _key_class(name: str) -> int:
     root, mode = name.split(":")
     return parse_chord(root).root + (12 if mode.startswith("min") else 0)
+
+
+def _notes_by_beat(melody: np.ndarray, ticks: np.ndarray) -> np.ndarray:
+    """Onset and duration in beats, and pitch; ordered by onset, then from the highest note."""
+    melody = melody[np.lexsort((-melody["pitch"].astype(int), melody["onset_tick"]))]
+    beats = np.arange(len(ticks))
+    onset = np.interp(melody["onset_tick"], ticks, beats)
+    end = np.interp(melody["onset_tick"].astype(np.int64) + melody["duration_tick"], ticks, beats)
+    return np.stack([onset, end - onset, melody["pitch"]], axis=1)
 
 
 def _grams(melody: np.ndarray, size: int = 10) -> set:

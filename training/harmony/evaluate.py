@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import torch
 
-from segue.harmonize.decode import Hearing, hearing_of
-from segue.harmonize.encoding import cut_windows, join_windows, rotate_features, scale_of
-from segue.metrics.harmony import class_accuracy, negative_log_likelihood
+from segue.chords import Chord, parse_chord
+from segue.harmonize.decode import Hearing, Progression, find_classes, find_colours, hearing_of
+from segue.harmonize.encoding import Grid, cut_windows, join_windows, rotate_features, scale_of
+from segue.metrics import harmony as metrics
 from training.harmony.batches import ALL_TRACKS, MELODY_ALONE, song_features
-from training.harmony.data import Song
+from training.harmony.data import IGNORE, Song
+from training.harmony.floors import Heard, Perceptron, key_by_profile, tonic_everywhere, triad_template
 from training.harmony.network import OUTPUTS, HarmonyNetwork
 
+HEARD = {"melody": MELODY_ALONE, "all tracks": ALL_TRACKS}
 
-def heard_by(network: HarmonyNetwork, song: Song, heard: tuple[bool, str | None]) -> Hearing:
+
+def heard_by(network: HarmonyNetwork, song: Song, heard: Heard) -> Hearing:
     """What the network says of a song, exactly as the stage asks it."""
     features = song_features(song, *heard)
     scale = scale_of(features)
@@ -29,17 +36,136 @@ def true_key(song: Song) -> int:
     return int(np.bincount(song.key).argmax())
 
 
+def decode_song(song: Song, hearing: Hearing, progression: Progression) -> tuple[np.ndarray, list[Chord]]:
+    """Class and chord of every beat, decoded as the stage does with `grid: auto`."""
+    number = np.where(song.place[:, 0] > 0, 0, 1)
+    grid = Grid(np.arange(len(song) + 1), number, np.full(len(song), 4), song.place)
+    classes = find_classes(hearing, grid, progression, "auto", np.full(len(song), -1))
+    return classes, find_colours(classes, hearing, grid, "auto", seventh_chords=True)
+
+
+def accuracy(songs: list[Song], classes: list[np.ndarray], labels: str = "strict") -> float:
+    """Share of beats in the reference's class: "strict" as mir_eval reduces, "chord" all to the nearest."""
+    reference = np.concatenate([getattr(s, labels) for s in songs])
+    return metrics.class_accuracy(reference, np.concatenate(classes))
+
+
+def accuracy_interval(songs: list[Song], classes: list[np.ndarray]) -> tuple[float, float]:
+    """95 % bootstrap interval over songs of the strict accuracy."""
+    counts = np.array(
+        [
+            ((s.strict == c)[s.strict >= 0].sum(), (s.strict >= 0).sum())
+            for s, c in zip(songs, classes, strict=True)
+        ]
+    )
+    return metrics.bootstrap_interval(counts, lambda rows: rows[:, 0].sum() / rows[:, 1].sum())
+
+
 def quick_figures(network: HarmonyNetwork, songs: list[Song]) -> str:
     """Accuracy, NLL and key of melody alone and of all tracks, before decoding, in one line."""
     network.eval()
     parts = []
-    for name, heard in (("melody", MELODY_ALONE), ("all", ALL_TRACKS)):
+    for name, heard in HEARD.items():
         hearings = [heard_by(network, song, heard) for song in songs]
-        chord = np.concatenate([h.chord for h in hearings])
-        strict = np.concatenate([s.strict for s in songs])
+        classes = [h.chord.argmax(axis=1) for h in hearings]
+        chord, strict = np.concatenate([h.chord for h in hearings]), np.concatenate([s.strict for s in songs])
         key = np.mean([h.key.argmax() == true_key(s) for h, s in zip(hearings, songs, strict=True)])
         parts.append(
-            f"{name} {100 * class_accuracy(strict, chord.argmax(axis=1)):.2f} % "
-            f"NLL {negative_log_likelihood(strict, chord):.3f} key {100 * key:.1f} %"
+            f"{name} {100 * accuracy(songs, classes):.2f} % "
+            f"NLL {metrics.negative_log_likelihood(strict, chord):.3f} key {100 * key:.1f} %"
         )
     return " | ".join(parts)
+
+
+def choose_weight(songs: list[Song], hearings: list[Hearing], counts: np.ndarray) -> float:
+    """The progression's weight with the best accuracy from the melody alone."""
+    options = (0.0, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0)
+    scores = []
+    for weight in options:
+        progression = Progression.from_card({"counts": counts, "weight": weight})
+        scores.append(
+            accuracy(songs, [decode_song(s, h, progression)[0] for s, h in zip(songs, hearings, strict=True)])
+        )
+        print(f"progression weight {weight}: {100 * scores[-1]:.2f} %")
+    return options[int(np.argmax(scores))]
+
+
+def chord_figures(songs: list[Song], hearings: list[Hearing], progression: Progression) -> dict[str, Any]:
+    """Every figure of METRICS.md's harmony section for one kind of hearing, percentages as 0..100."""
+    strict = np.concatenate([s.strict for s in songs])
+    log_p = np.concatenate([h.chord for h in hearings])
+    decoded = [decode_song(s, h, progression) for s, h in zip(songs, hearings, strict=True)]
+    classes, chords = [d[0] for d in decoded], [d[1] for d in decoded]
+    low, high = accuracy_interval(songs, classes)
+    labels = [label for s in songs for label in s.labels]
+    sevenths, counted = metrics.sevenths_accuracy(labels, [c.harte() for song in chords for c in song])
+    figures = {
+        "accuracy": percent(accuracy(songs, classes)),
+        "interval": [percent(low), percent(high)],
+        "accuracy_undecoded": percent(accuracy(songs, [h.chord.argmax(axis=1) for h in hearings])),
+        "accuracy_all_beats": percent(accuracy(songs, classes, "chord")),
+        "sevenths": percent(sevenths),
+        "sevenths_beats": counted,
+        "nll": round(metrics.negative_log_likelihood(strict, log_p), 3),
+        "changes_per_bar": round(4 * float(np.mean(np.concatenate([np.diff(c) != 0 for c in classes]))), 2),
+    }
+    if all((s.key != IGNORE).all() for s in songs):
+        estimate = [int(h.key.argmax()) for h in hearings]
+        weighted, plain = metrics.key_scores([true_key(s) for s in songs], estimate)
+        figures |= {"key": percent(plain), "key_weighted": percent(weighted)}
+    return figures | {"quality": quality_figures(songs, chords)}
+
+
+def quality_figures(songs: list[Song], chords: list[list[Chord]]) -> dict[str, float]:
+    """CHE, CC, CTD, CTnCTR, PCS and MCTD: the mean over songs."""
+    rows = []
+    for song, sequence in zip(songs, chords, strict=True):
+        onset, duration, pitch = song.notes.T
+        rows.append(
+            [
+                metrics.chord_histogram_entropy(sequence),
+                metrics.chord_coverage(sequence),
+                metrics.chord_tonal_distance(sequence),
+                metrics.chord_tone_ratio(onset, pitch, sequence),
+                metrics.pitch_consonance_score(onset, duration, pitch, sequence),
+                metrics.melody_chord_tonal_distance(onset, duration, pitch, sequence),
+            ]
+        )
+    names = ("CHE", "CC", "CTD", "CTnCTR", "PCS", "MCTD")
+    return {n: round(float(v), 3) for n, v in zip(names, np.nanmean(rows, axis=0), strict=True)}
+
+
+def human_quality(songs: list[Song]) -> dict[str, float]:
+    """The same figures of the reference chords."""
+    return quality_figures(songs, [[parse_chord(label) for label in s.labels] for s in songs])
+
+
+def floor_figures(training: list[Song], songs: list[Song]) -> dict[str, Any]:
+    """Floors on the same songs: accuracy in percent by name, for melody and all tracks; keys by profile."""
+    figures: dict[str, Any] = {}
+    rules: dict[str, Callable[[Song], np.ndarray]] = {
+        "tonic everywhere, true key given": tonic_everywhere,
+        "triad template, all tracks": triad_template,
+    }
+    for name, heard in HEARD.items():
+        rules[f"8.9k MLP over ±4 beats, {name}, true key given"] = Perceptron(training, heard)
+    for name, rule in rules.items():
+        classes = [rule(s) for s in songs]
+        figures[name] = {
+            "accuracy": percent(accuracy(songs, classes)),
+            "accuracy_all_beats": percent(accuracy(songs, classes, "chord")),
+        }
+    for name, heard in HEARD.items():
+        weighted, plain = metrics.key_scores(
+            [true_key(s) for s in songs], [key_by_profile(s, heard) for s in songs]
+        )
+        figures[f"key by Albrecht-Shanahan profile, {name}"] = {
+            "key": percent(plain),
+            "key_weighted": percent(weighted),
+        }
+    return figures
+
+
+def percent(share: float) -> float:
+    """A share as a percentage with two decimals."""
+    return round(100 * float(share), 2)

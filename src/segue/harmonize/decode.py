@@ -15,14 +15,16 @@ from typing import Any
 
 import numpy as np
 
-from segue.chords import MAJMIN_CLASSES, NO_CHORD_CLASS
+from segue.chords import MAJMIN_CLASSES, NO_CHORD_CLASS, Chord
 from segue.harmonize.encoding import Grid, cut_windows, join_windows, rotate_classes, rotate_features
-from segue.harmonize.vocabulary import COLOURS
+from segue.harmonize.vocabulary import COLOURS, chord_of
 from segue.runtime import Model
 
 #: Colours that make a chord of four tones.
 _SEVENTHS = tuple(COLOURS.index(c) for c in ("minor seventh", "major seventh", "sixth"))
 _FORBIDDEN = -1e9
+#: Log probability of any other class where the chord is known.
+_KNOWN = -50.0
 
 
 @dataclass(frozen=True)
@@ -123,14 +125,48 @@ def viterbi(emission: np.ndarray, change: np.ndarray, progression: Progression) 
     return path
 
 
-def cells_of(grid: Grid, bar: np.ndarray, number: np.ndarray, count: np.ndarray, size: str) -> np.ndarray:
-    """First beat of each cell, int64. `size` is "beat", "half" or "bar".
+def cells_of(grid: Grid, size: str) -> np.ndarray:
+    """First beat of each cell, int64, ascending from 0. `size` is "auto", "beat", "half" or "bar".
 
-    `number` and `count` give each beat its number in its bar and the bar's beats. A bar with an odd number of
-    beats has no halves.
+    A bar with an odd number of beats has no halves.
     """
-    if size == "bar":
-        return np.flatnonzero(number == 0)
-    if size == "half":
-        return np.flatnonzero((number == 0) | ((count % 2 == 0) & (number * 2 == count)))
-    return np.arange(len(grid))
+    starts = np.ones(len(grid), bool)
+    if size in ("bar", "half"):
+        starts = grid.number == 0
+        if size == "half":
+            starts = starts | ((grid.count % 2 == 0) & (grid.number * 2 == grid.count))
+        starts[0] = True
+    return np.flatnonzero(starts)
+
+
+def find_classes(
+    hearing: Hearing, grid: Grid, progression: Progression, size: str, fixed: np.ndarray
+) -> np.ndarray:
+    """The majmin class of every beat, int64, shape (beats,).
+
+    `fixed` (beats,) names classes that are known already, -1 elsewhere. With size "beat" every beat stands
+    alone; else the path of the whole piece is the best one.
+    """
+    chord = hearing.chord.copy()
+    known = np.flatnonzero(fixed >= 0)
+    chord[known] = _KNOWN
+    chord[known, fixed[known]] = 0
+    if size == "beat":
+        return chord.argmax(axis=1)
+    cells = cells_of(grid, size)
+    path = viterbi(np.add.reduceat(chord, cells), hearing.change[cells], progression)
+    return np.repeat(path, np.diff(np.append(cells, len(grid))))
+
+
+def find_colours(
+    classes: np.ndarray, hearing: Hearing, grid: Grid, size: str, seventh_chords: bool
+) -> list[Chord]:
+    """The chord of every beat: each run of one class within a bar takes the colour that fits it best."""
+    starts = classes[1:] != classes[:-1]
+    starts = np.append(True, starts | (grid.number[1:] == 0) | (size == "beat"))
+    first = np.flatnonzero(starts)
+    colour = np.add.reduceat(hearing.colour, first)
+    if not seventh_chords:
+        colour[:, _SEVENTHS] = _FORBIDDEN
+    best = np.repeat(colour.argmax(axis=1), np.diff(np.append(first, len(classes))))
+    return [chord_of(int(c), int(k)) for c, k in zip(classes, best, strict=True)]

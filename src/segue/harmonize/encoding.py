@@ -43,25 +43,35 @@ _MINOR = (0.220, 0.006, 0.104, 0.123, 0.019, 0.103, 0.012, 0.214, 0.062, 0.022, 
 
 @dataclass(frozen=True)
 class Grid:
-    """The felt beats of a piece: `ticks` (beats + 1,) int64 boundaries and `place` (beats, 3), see PLACE."""
+    """The felt beats of a piece. All arrays but `ticks` have shape (beats,) or (beats, 3).
+
+    `ticks` are the (beats + 1,) boundaries; `number` is the beat's number in its bar, `count` the beats of
+    that bar; `place` see PLACE.
+    """
 
     ticks: np.ndarray
+    number: np.ndarray
+    count: np.ndarray
     place: np.ndarray
 
     def __len__(self) -> int:
         return len(self.ticks) - 1
 
 
-def beat_grid(score: Score) -> Grid:
-    """The felt beats of the score, with their place in the bar as far as the meter tells it."""
-    ticks = beat_starts(score)
-    bars = bar_starts(score)
+def beat_grid(score: Score, until_tick: int | None = None) -> Grid:
+    """The felt beats of the score, with their place in the bar as far as the meter tells it.
+
+    The last beat is the one that `until_tick` (the end of the notes) reaches; without it the last bar's last.
+    """
+    ticks = beat_starts(score, until_tick)
+    bars = bar_starts(score, until_tick)
     beats = ticks[:-1]
     bar = np.searchsorted(bars, beats, "right") - 1
     first = np.searchsorted(beats, bars[:-1], "left")
     number = np.arange(len(beats)) - first[bar]
     count = np.diff(np.append(first, len(beats)))[bar]
-    return Grid(ticks, place_in_bar(number, count))
+    n = len(beats) if until_tick is None else max(int(np.searchsorted(beats, until_tick, "left")), 1)
+    return Grid(ticks[: n + 1], number[:n], count[:n], place_in_bar(number, count)[:n])
 
 
 def place_in_bar(number: np.ndarray, count: np.ndarray) -> np.ndarray:

@@ -1,0 +1,187 @@
+"""Harmonize: find the chords of a piece, write them as chord symbols, and play them where nothing else does.
+
+`encoding` turns notes into what the model hears, `decode` turns its answer into chords, `voicing` and
+`accompany` write the chord track.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from segue.chords import NO_CHORD, NO_CHORD_CLASS, Chord, nearest_majmin_class, parse_chord
+from segue.harmonize.accompany import chord_track, record_entry
+from segue.harmonize.decode import Hearing, Progression, find_classes, find_colours, hear
+from segue.harmonize.encoding import Grid, beat_grid, encode, scale_of
+from segue.harmonize.voicing import Span
+from segue.ingest.chords import chord_markers
+from segue.runtime import Model
+from segue.score import Score, Text, no_notes
+from segue.stage import Record, Settings, StageResult
+
+VERSION = 1
+
+_MARKER = 6
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """A chord from a tick on, as it is written."""
+
+    tick: int
+    chord: Chord
+    label: str
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """The notes that are heard: the melody, and everything else that has pitch (NOTE arrays)."""
+
+    melody: np.ndarray
+    accompaniment: np.ndarray
+
+    @property
+    def first_tick(self) -> int:
+        return min(int(p["onset_tick"].min()) for p in (self.melody, self.accompaniment) if len(p))
+
+    @property
+    def last_tick(self) -> int:
+        parts = [p for p in (self.melody, self.accompaniment) if len(p)]
+        return max(int((p["onset_tick"].astype(np.int64) + p["duration_tick"]).max()) for p in parts)
+
+
+def apply(
+    score: Score, record: Record, settings: Settings, models: Mapping[str, Model], seed: int
+) -> StageResult:
+    """The score with chord symbols and, where it is wanted, a chord track. Nothing here is random."""
+    parts = _parts(score, record)
+    if not len(parts.melody) and not len(parts.accompaniment):
+        reason = "there are no pitched notes, so there is nothing to harmonize"
+        return StageResult(
+            score, {"found": {"chords": 0}, "changed": {"chords": 0, "notes": 0}, "reason": reason}
+        )
+    existing = _existing(score, record)
+    kept = existing if settings["existing"] == "keep" else []
+    grid = beat_grid(score, parts.last_tick)
+    report: dict[str, Any] = {
+        "found": {
+            "beats": len(grid),
+            "melody_notes": len(parts.melody),
+            "accompaniment_notes": len(parts.accompaniment),
+            "existing_chords": len(existing),
+        },
+        "changed": {},
+        "skipped": [],
+    }
+    changes: dict[str, Any] = {}
+    found: list[Symbol] = []
+    first = _first_beat(parts, grid)
+    if kept and kept[0].tick <= grid.ticks[first]:
+        reason = "the file has chord symbols from the start on; they were kept"
+        report["skipped"].append({"chords": len(kept), "reason": reason})
+    else:
+        features = encode(parts.melody, parts.accompaniment, grid)
+        hearing = hear(models["harmony"], features, scale_of(features))
+        found = _find(hearing, grid, first, kept, models["harmony"], settings, record.get("key"))
+    symbols = [*found, *kept]
+    harmonized = _with_symbols(score, found, [] if kept else existing)
+    report["changed"] = {"chords": len(found), "removed_chords": 0 if kept else len(existing), "notes": 0}
+    changes["chords"] = [{"tick": s.tick, "label": s.label} for s in symbols]
+    reason = _no_track_reason(parts, symbols, settings["track"])
+    if reason:
+        report["skipped"].append({"track": "chords", "reason": reason})
+    else:
+        spans = _spans(symbols, int(grid.ticks[-1]))
+        track, report["track"] = chord_track(
+            score, spans, parts.melody, grid, settings["program"], settings["rhythm"], settings["velocity"]
+        )
+        harmonized = replace(harmonized, tracks=(*harmonized.tracks, track))
+        changes["tracks"] = [*record.get("tracks", []), record_entry(track)]
+        report["changed"]["notes"] = len(track.notes)
+    return StageResult(harmonized, report, changes)
+
+
+def _parts(score: Score, record: Record) -> _Parts:
+    """The notes by the roles of the record; a track without a role counts by its channel."""
+    roles = [entry.get("role") for entry in record.get("tracks", [])]
+    roles += [None] * (len(score.tracks) - len(roles))
+    melody, others = [no_notes()], [no_notes()]
+    for track, role in zip(score.tracks, roles, strict=False):
+        if not track.is_drum and role != "drums":
+            (melody if role == "melody" else others).append(track.notes)
+    return _Parts(np.concatenate(melody), np.concatenate(others))
+
+
+def _existing(score: Score, record: Record) -> list[Symbol]:
+    """The chord symbols among the markers, by tick. The record says which markers are; else they are read."""
+    if "chords" in record:
+        wanted = {(int(entry["tick"]), entry["label"]) for entry in record["chords"]}
+        texts = [t for t in score.markers() if (t.tick, t.text.strip()) in wanted]
+    else:
+        texts = chord_markers(score)
+    symbols = [Symbol(t.tick, c, t.text.strip()) for t in texts if (c := parse_chord(t.text)) is not None]
+    return sorted(symbols, key=lambda s: s.tick)
+
+
+def _first_beat(parts: _Parts, grid: Grid) -> int:
+    """The beat in which the first note begins: there is no chord before it."""
+    return max(int(np.searchsorted(grid.ticks, parts.first_tick, "right")) - 1, 0)
+
+
+def _find(
+    hearing: Hearing,
+    grid: Grid,
+    first: int,
+    kept: list[Symbol],
+    model: Model,
+    settings: Settings,
+    key: Mapping[str, Any] | None,
+) -> list[Symbol]:
+    """New chord symbols, one where the chord changes, up to the first kept one."""
+    fixed = np.full(len(grid), -1)
+    fixed[:first] = NO_CHORD_CLASS
+    for symbol, following in zip(kept, [*kept[1:], None], strict=True):
+        stop = grid.ticks[-1] if following is None else following.tick
+        inside = (grid.ticks[:-1] >= symbol.tick) & (grid.ticks[:-1] < stop)
+        fixed[inside] = nearest_majmin_class(symbol.chord)
+    size = settings["grid"]
+    progression = Progression.from_card(model.card["progression"])
+    classes = find_classes(hearing, grid, progression, size, fixed)
+    chords = find_colours(classes, hearing, grid, size, settings["seventh_chords"])
+    end = kept[0].tick if kept else grid.ticks[-1]
+    symbols: list[Symbol] = []
+    last = NO_CHORD
+    for tick, chord in zip(grid.ticks[:-1].tolist(), chords, strict=True):
+        if tick < end and chord != last:
+            symbols.append(Symbol(tick, chord, chord.symbol(key)))
+            last = chord
+    return symbols
+
+
+def _with_symbols(score: Score, found: list[Symbol], removed: list[Symbol]) -> Score:
+    """The score with new markers, behind those that are there already, and without the removed ones."""
+    gone = {(s.tick, s.label) for s in removed}
+    texts = [t for t in score.texts if t.kind != _MARKER or (t.tick, t.text.strip()) not in gone]
+    texts += [Text(s.tick, _MARKER, s.label) for s in found]
+    return replace(score, texts=tuple(sorted(texts, key=lambda t: t.tick)))
+
+
+def _no_track_reason(parts: _Parts, symbols: list[Symbol], track: str) -> str | None:
+    """Why no chord track is added, or None when one is."""
+    if track == "never":
+        return "track is never"
+    if not any(s.chord.is_chord for s in symbols):
+        return "no chord was found to play"
+    if track == "auto" and len(parts.accompaniment):
+        return "the piece has an accompaniment; set track: always to add one"
+    return None
+
+
+def _spans(symbols: list[Symbol], end: int) -> list[Span]:
+    """The chords with the ticks between which they sound; the last one sounds to `end`."""
+    stops = [*(s.tick for s in symbols[1:]), end]
+    pairs = zip(symbols, stops, strict=True)
+    return [Span(s.chord, s.tick, stop) for s, stop in pairs if s.chord.is_chord and stop > s.tick]

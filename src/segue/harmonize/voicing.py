@@ -1,0 +1,163 @@
+"""A chord track from chords: voicings with the least motion, below the melody, in a chosen rhythm.
+
+Conventions
+-----------
+- A *span* is a chord with the ticks from which and up to which it sounds.
+- A *voicing* is MIDI pitches, ascending: the chord's bass between C3 and B3 and up to three upper voices up
+  to C5 (48..72). C4 is 60.
+- Voice leading is the cheapest path through the candidate voicings of all spans. The cost of a step is the
+  motion of the upper voices in semitones; the cost of a voicing counts a register away from the middle,
+  voices at or above the melody, and semitone clashes with melody notes that are held.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import combinations, pairwise
+
+import numpy as np
+
+from segue.chords import QUALITIES, Chord
+from segue.score import make_notes
+
+LOWEST, HIGHEST = 48, 72
+_LOWEST_UPPER = 52
+#: Cost of a semitone of motion is 1; these are in the same unit.
+_ABOVE_MELODY = 3.0
+_CLASH = 6.0
+_OFF_CENTRE = 0.25
+_CENTRE = 62.0
+_NARROW = 2.0
+_WIDE = 1.0
+#: Widest comfortable distance between the outer upper voices, semitones.
+_SPAN = 12
+
+
+@dataclass(frozen=True)
+class Span:
+    """A chord that sounds from `start` to `end` (ticks)."""
+
+    chord: Chord
+    start: int
+    end: int
+
+
+def _upper_classes(chord: Chord) -> tuple[int, ...]:
+    """Pitch classes of the upper voices, above the root: three of them, the third and the colour first."""
+    intervals = QUALITIES[chord.quality].intervals
+    root = chord.root
+    if len(intervals) <= 3:
+        chosen = intervals
+    else:
+        # The bass has the root; the fifth is the first to go.
+        chosen = (intervals[1], *intervals[3:], intervals[2])[:3]
+        if chord.bass != root:
+            chosen = (0, intervals[1], intervals[3])
+    return tuple(sorted({(root + i) % 12 for i in chosen}))
+
+
+@lru_cache(maxsize=1024)
+def voicings_of(chord: Chord) -> np.ndarray:
+    """Candidate voicings, int64, shape (candidates, voices), bass first, each ascending."""
+    bass = LOWEST + (chord.bass - LOWEST) % 12
+    classes = _upper_classes(chord)
+    pitches = [p for p in range(_LOWEST_UPPER, HIGHEST + 1) if p % 12 in classes and p > bass]
+    found = [
+        (bass, *upper)
+        for upper in combinations(pitches, len(classes))
+        if len({p % 12 for p in upper}) == len(classes) and upper[-1] - upper[0] <= _SPAN
+    ]
+    return np.array(found, np.int64)
+
+
+def lead_voices(spans: list[Span], melody: np.ndarray) -> list[np.ndarray]:
+    """One voicing a span, ascending MIDI pitches, for the least motion under the melody (a NOTE array)."""
+    if not spans:
+        return []
+    candidates = [voicings_of(span.chord) for span in spans]
+    costs = _own_costs(spans, candidates, melody)
+    total = costs[0]
+    back: list[np.ndarray] = []
+    for i in range(1, len(spans)):
+        motion = _motion(candidates[i - 1], candidates[i]) + total[:, None]
+        origin = motion.argmin(axis=0)
+        back.append(origin)
+        total = motion[origin, np.arange(len(origin))] + costs[i]
+    index = int(total.argmin())
+    chosen = [index]
+    for origin in reversed(back):
+        index = int(origin[index])
+        chosen.append(index)
+    return [c[i] for c, i in zip(candidates, reversed(chosen), strict=True)]
+
+
+def _motion(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Semitones that the upper voices move, (candidates before, candidates after); extra voices are free."""
+    voices = min(before.shape[1], after.shape[1]) - 1
+    a, b = before[:, -voices:], after[:, -voices:]
+    return np.abs(a[:, None] - b[None]).sum(axis=2).astype(float)
+
+
+def _own_costs(spans: list[Span], candidates: list[np.ndarray], melody: np.ndarray) -> list[np.ndarray]:
+    """What each candidate costs by itself, float64, one array a span."""
+    onset = melody["onset_tick"].astype(np.int64)
+    end = onset + melody["duration_tick"]
+    order = np.argsort(onset, kind="stable")
+    onset, end, pitch = onset[order], end[order], melody["pitch"][order].astype(np.int64)
+    longest = int((end - onset).max()) if len(onset) else 0
+    costs = []
+    for span, voicings in zip(spans, candidates, strict=True):
+        upper = voicings[:, 1:]
+        width = upper[:, -1] - upper[:, 0]
+        cost = _OFF_CENTRE * np.abs(upper.mean(axis=1) - _CENTRE) + _NARROW * (width < 5)
+        cost += _WIDE * (upper[:, 0] - voicings[:, 0] < 3)
+        low, high = np.searchsorted(onset, [span.start - longest, span.end])
+        sounding = end[low:high] > span.start
+        if sounding.any():
+            heard = pitch[low:high][sounding]
+            held = np.minimum(end[low:high][sounding], span.end) - np.maximum(
+                onset[low:high][sounding], span.start
+            )
+            over = np.maximum(upper[:, -1] - heard.min() + 1, 0)
+            apart = np.abs(upper[:, :, None] - heard) % 12
+            semitone = ((apart == 1) | (apart == 11)).any(axis=1)
+            # Only close clashes count: an octave and a semitone is a colour.
+            near = np.abs(upper[:, :, None] - heard).min(axis=1) < 3
+            cost = cost + _ABOVE_MELODY * over
+            cost += _CLASH * (semitone & near) @ (held / max(span.end - span.start, 1))
+        costs.append(cost)
+    return costs
+
+
+def play(
+    spans: list[Span],
+    voicings: list[np.ndarray],
+    beats: np.ndarray,
+    bars: np.ndarray,
+    rhythm: str,
+    velocity: int,
+) -> np.ndarray:
+    """The notes of the chord track, a sorted NOTE array.
+
+    `beats` and `bars` are ticks. `rhythm` "sustained": a chord is held, and struck again at every bar line;
+    "beats": struck on every beat, short, the first of the bar louder.
+    """
+    onset: list[int] = []
+    duration: list[int] = []
+    pitch: list[int] = []
+    loudness: list[int] = []
+    bar_set = set(bars.tolist())
+    again = beats if rhythm == "beats" else bars
+    for span, voicing in zip(spans, voicings, strict=True):
+        low, high = np.searchsorted(again, [span.start + 1, span.end])
+        strikes = [span.start, *again[low:high].tolist(), span.end]
+        for start, end in pairwise(strikes):
+            length = max((end - start) * 3 // 4, 1) if rhythm == "beats" else end - start
+            level = velocity if start in bar_set or rhythm == "sustained" else max(velocity - 8, 1)
+            for voice in voicing.tolist():
+                onset.append(start)
+                duration.append(length)
+                pitch.append(voice)
+                loudness.append(level)
+    return make_notes(onset, duration, pitch, loudness)

@@ -1,7 +1,8 @@
 from pathlib import Path
 
+from segue.deliver import deliver_shard
 from segue.process import StageSpec
-from segue.shard import Job, deliver_shard
+from segue.shard import Job
 
 params = snakemake.params
 with Job(Path(snakemake.log[0]), params.shards).run() as tally:
@@ -12,4 +13,5 @@ with Job(Path(snakemake.log[0]), params.shards).run() as tally:
         Path(snakemake.output.manifest),
         Path(snakemake.output.records),
         tally,
+        snakemake.threads,
     )

@@ -23,10 +23,10 @@ from segue.config import (
     parse_assignments,
     stage_schema,
 )
+from segue.deliver import render_piece
 from segue.ingest import SUFFIXES, Reader
 from segue.process import StageSpec, ingest_key, run_ingested, run_piece, stage_spec
 from segue.runtime import ModelError
-from segue.shard import render_piece
 from segue.shards import scan
 from segue.stage import StageError
 

@@ -15,26 +15,24 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
 
-from segue.archive import Member, read_archive, read_cache, to_json, write_archive, write_atomically
+from segue.archive import Member, read_archive, read_cache, write_archive, write_atomically
 from segue.ingest import Reader
-from segue.midi import read_midi
 from segue.process import (
     StageSpec,
-    describe,
     ingest_key,
-    piece_seed,
     quarantined,
     result_key,
     run_ingested,
     run_piece,
 )
-from segue.shards import read_list, read_manifest
+from segue.shards import read_list
 from segue.stage import StageError
 
 log = logging.getLogger(__name__)
+
+_PROGRESS_S = 15.0
 
 
 @dataclass
@@ -48,11 +46,19 @@ class Tally:
     quarantined: int = 0
     seconds: float = 0.0
     finished: float = 0.0
+    _told: float = field(default_factory=time.monotonic, repr=False)
+
+    def tell_progress(self, done: int, total: int) -> None:
+        """Print how far a long job is, every quarter of a minute."""
+        if time.monotonic() - self._told > _PROGRESS_S:
+            self._told = time.monotonic()
+            print(f"{self.stage:<10} ... {done} of {total} pieces of a shard", file=sys.stderr, flush=True)
 
     def write(self, path: Path) -> None:
         """Write the tally as JSON."""
         self.finished = time.time()
-        write_atomically(path, (json.dumps(vars(self)) + "\n").encode())
+        body = {name: value for name, value in vars(self).items() if not name.startswith("_")}
+        write_atomically(path, (json.dumps(body) + "\n").encode())
 
 
 @dataclass(frozen=True)
@@ -125,8 +131,10 @@ def ingest_shard(spec: StageSpec, input_folder: Path, listed: Path, output: Path
     """Read the files of a shard's list into the archive `output`."""
     cache = read_cache(output)
     members: dict[str, Member] = {}
+    sources = read_list(listed)
     with Reader(spec.settings) as reader:
-        for source in read_list(listed):
+        for source in sources:
+            tally.tell_progress(len(members), len(sources))
             try:
                 data = (input_folder / source.path).read_bytes()
             except OSError as error:
@@ -167,7 +175,9 @@ def stage_shard(spec: StageSpec, previous: Path, output: Path, tally: Tally) -> 
     """Run one symbolic stage over the archive `previous` into the archive `output`."""
     cache = read_cache(output)
     members: dict[str, Member] = {}
-    for piece, member in read_archive(previous).items():
+    pieces = read_archive(previous)
+    for piece, member in pieces.items():
+        tally.tell_progress(len(members), len(pieces))
         if member.midi is None:
             members[piece] = member
             continue
@@ -198,98 +208,3 @@ def _log_quarantine(stage: str, members: dict[str, Member], tally: Tally) -> Non
         if quarantine and quarantine["stage"] == stage:
             tally.quarantined += 1
             log.warning("%s: in quarantine: %s", piece, quarantine["reason"])
-
-
-def deliver_shard(
-    spec: StageSpec | None, previous: Path, output_folder: Path, manifest: Path, records: Path, tally: Tally
-) -> None:
-    """Deliver a shard: finished MIDI, record and, unless `spec` is None, audio, into the output folder.
-
-    A file that is present and whose key is unchanged stays; a file of a piece that is gone, or that this
-    run no longer makes, is removed.
-    """
-    known = read_manifest(manifest)
-    known_records = _read_records(records)
-    rows: list[str] = []
-    lines: list[str] = []
-    kept: set[str] = set()
-    kept_pieces: set[str] = set()
-    for piece, member in sorted(read_archive(previous).items()):
-        if member.midi is None:
-            lines.append(to_json(member.record) + "\n")
-            continue
-        key = result_key(spec, member) if spec else "midi " + str(member.record.get("midi_sha256"))
-        row = known.get(piece)
-        whole = row and row["key"] == key and all((output_folder / n).is_file() for n in row["files"])
-        if whole and piece in known_records:
-            tally.reused += 1
-            record = known_records[piece]
-        else:
-            tally.computed.append(piece)
-            record, names = _deliver(spec, piece, member, output_folder)
-            row = {"id": piece, "key": key, "files": names}
-        kept.update(row["files"])
-        kept_pieces.add(piece)
-        if record.get("quarantine", {}).get("stage") == "render":
-            tally.quarantined += 1
-        rows.append(to_json(row) + "\n")
-        lines.append(to_json(record) + "\n")
-    for row in known.values():
-        for name in set(row["files"]) - kept:
-            (output_folder / name).unlink(missing_ok=True)
-            _remove_empty_parents(output_folder, name)
-    tally.removed = len(known) - sum(piece in kept_pieces for piece in known)
-    write_atomically(records, "".join(lines).encode())
-    write_atomically(manifest, "".join(rows).encode())
-
-
-def _read_records(path: Path) -> dict[str, dict]:
-    try:
-        rows = [json.loads(line) for line in path.read_text("ascii").splitlines()]
-        return {row["id"]: row for row in rows}
-    except (OSError, ValueError, KeyError):
-        return {}
-
-
-def _deliver(spec: StageSpec | None, piece: str, member: Member, folder: Path) -> tuple[dict, list[str]]:
-    """Write the files of one piece; its final record and the names, relative to the output folder."""
-    record, audio = dict(member.record), None
-    if spec is not None:
-        audio, suffix, record = render_piece(spec, member)
-    files = {f"{piece}.mid": member.midi, f"{piece}.json": (to_json(record) + "\n").encode()}
-    if audio is not None:
-        files[f"{piece}{suffix}"] = audio
-    for name, data in files.items():
-        write_atomically(folder / name, data)
-    return record, sorted(files)
-
-
-def render_piece(spec: StageSpec, member: Member) -> tuple[bytes | None, str, dict]:
-    """Audio (None where it failed), file suffix and final record of one piece.
-
-    A piece that cannot be rendered keeps its finished MIDI; the reason is in its record.
-    """
-    record = member.record
-    seed = piece_seed(record["source"]["sha256"], spec.name, spec.seed)
-    try:
-        score, _ = read_midi(member.midi or b"")
-        result = import_module("segue.render").apply(score, record, spec.settings, {}, seed)
-    except StageError as error:
-        reason = str(error)
-    except Exception as error:  # A defect must not cost the other pieces.
-        log.exception("%s: render failed", record["id"])
-        reason = describe(error)
-    else:
-        report = {"version": spec.version, **result.report}
-        stages = {**record.get("stages", {}), spec.name: report}
-        return result.audio, result.suffix, {**record, "stages": stages}
-    log.warning("%s: no audio: %s", record["id"], reason)
-    failed = {"stage": "render", "reason": f"no audio, the MIDI is there: {reason}"}
-    return None, "", {**record, "quarantine": failed}
-
-
-def _remove_empty_parents(folder: Path, name: str) -> None:
-    parent = (folder / name).parent
-    while parent != folder and parent.is_dir() and not any(parent.iterdir()):
-        parent.rmdir()
-        parent = parent.parent

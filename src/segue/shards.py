@@ -185,7 +185,7 @@ def delivered(manifest: Path) -> dict[str, list[str]]:
 
 
 def read_manifest(manifest: Path) -> dict[str, dict]:
-    """The rows of a manifest by piece id; nothing where there is none yet or it cannot be read."""
+    """The rows of a manifest or records file by piece id; nothing where it is missing or damaged."""
     try:
         rows = [json.loads(line) for line in manifest.read_text("ascii").splitlines()]
         return {row["id"]: row for row in rows}

@@ -14,9 +14,10 @@ rule render:
         work_file("benchmarks/render", "tsv")
     conda:
         "../envs/segue.yaml"
-    threads: 1
+    # Synthesis is the one heavy stage: a job makes several pieces at once.
+    threads: 4
     resources:
-        mem_mb=1024,
+        mem_mb=2048,
         runtime=240,
     params:
         spec=spec_params("render"),

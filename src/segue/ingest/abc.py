@@ -126,6 +126,10 @@ def _run_abc2midi(tune: str, timeout_s: float) -> bytes:
             )
         except subprocess.TimeoutExpired:
             raise AbcError(f"the ABC tune took longer than {timeout_s:g} s to read") from None
+        if done.returncode < 0:
+            raise AbcError(
+                f"abc2midi crashed on the tune (signal {-done.returncode}); repair it or leave it out"
+            )
         if not target.is_file():
             said = done.stdout.decode("utf-8", "replace").strip().split("\n")[-1]
             raise AbcError(f"the ABC tune cannot be read: {said or 'it holds no notes'}")

@@ -51,7 +51,8 @@ def read(data: bytes, path: str, timeout_s: float) -> tuple[Score, list[str], st
         from segue.ingest.abc import AbcError, read_abc
 
         try:
-            return *read_abc(data, timeout_s), kind
+            # abc2midi is a process of its own; it must end before the worker that waits for it.
+            return *read_abc(data, 0.8 * timeout_s), kind
         except AbcError as error:
             raise StageError(str(error)) from None
     except MidiError as error:

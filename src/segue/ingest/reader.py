@@ -50,6 +50,8 @@ class Reader:
 
     def read(self, data: bytes, path: str) -> StageResult:
         """`apply(data, path, settings)` in the worker. Raises `StageError`, after a crash or time-out too."""
+        if self._process is not None and not self._process.is_alive():
+            self._stop()  # It ended between two files, so this one is not to blame.
         is_new = self._process is None
         pipe = self._start() if self._pipe is None else self._pipe
         allowed = self._settings["timeout_s"]
@@ -70,7 +72,10 @@ class Reader:
             raise StageError(
                 f"reading needs more than {self._settings['memory_mb']} MB of memory; raise ingest.memory_mb"
             )
-        if isinstance(answer, BaseException):
+        if isinstance(answer, str):
+            self._stop()
+            raise StageError(f"the parser failed ({answer}), a defect of Segue; report it with the file")
+        if isinstance(answer, StageError):
             raise answer
         return answer
 
@@ -114,7 +119,7 @@ def _say_exit(code: int) -> str:
 
 
 def _serve(pipe: Connection, theirs: Connection, parse: Parse, settings: Settings) -> None:
-    """The worker: answers each (data, path) with a result or the exception that it raised."""
+    """The worker: answers each (data, path) with a result, an error, or the name of a defect."""
     theirs.close()
     # An interrupt at the terminal is the parent's to handle.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -125,11 +130,19 @@ def _serve(pipe: Connection, theirs: Connection, parse: Parse, settings: Setting
             data, path = pipe.recv()
         except (EOFError, OSError):
             return
+        answer: object = None
         try:
-            answer: object = parse(data, path, settings)
+            answer = parse(data, path, settings)
         except (StageError, MemoryError) as error:
             answer = error
-        pipe.send(answer)
+        finally:
+            # Anything else ends the worker with a traceback in the log; the parent hears its name.
+            pipe.send(_say_error() if answer is None else answer)
+
+
+def _say_error() -> str:
+    kind, error, _ = sys.exc_info()
+    return f"{kind.__name__ if kind else 'no answer'}: {error}"
 
 
 def _limit_memory(megabytes: int) -> None:

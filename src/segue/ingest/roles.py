@@ -138,7 +138,7 @@ def _top_voice(score: Score, best: int, register: dict[int, float]) -> int:
 def _melody_score(track: Track, figures: Playing) -> float:
     """How much a track is like a melody; the highest in a piece is the melody.
 
-    The weights of what is played began as a maximum-likelihood choice within each piece on 576 songs of POP909
+    The weights of what is played began as a maximum-likelihood choice within each piece on 576 POP909 songs
     and 132 of OpenScore Lieder. With names, programs and words hidden, the melody is then found in 98.8 % of
     819 POP909 songs, the voice in 96 % of 109 Lieder, the first violin in each of 19 quartets and the soprano
     in 97 % of 95 hymns. Names and programs weigh more than any figure.

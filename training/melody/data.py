@@ -1,10 +1,11 @@
 """The training set: tunes read, cleaned, grouped by near-duplicates, split by group, encoded and cached.
 
-Near-duplicates (a tune under another name, in another key, book or setting) are found by interval n-grams: every
-run of 6 successive intervals with the rounded log ratios of the durations between them is a fingerprint that
-neither key nor note value changes. Fingerprints that more than 40 tunes share are common figures and say
-nothing. Two tunes belong together when they share at least 20 % of the rarer tune's remaining fingerprints
-(and at least 6); groups are the connected components. The split falls by a hash of the group's first name.
+Near-duplicates (a tune under another name, in another key, book or setting) are found by interval n-grams,
+which no key changes, of two kinds: runs of 6 intervals with the rounded log ratios of the durations between
+them, and runs of 8 intervals alone, which find a reel that was made a clog. A run that more than 40 tunes
+share is a common figure and says nothing. Two tunes belong together when they share, of either kind, at
+least 18 % of the rarer tune's remaining runs, and at least 6; groups are the connected components. The split
+falls by a hash of the name of the group's first tune.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from training.melody.pop909 import read_pop909
 from training.melody.tune import Tune
 
 #: Raised whenever the encoding changes, so that a stale cache is not used.
-CACHE_VERSION = 2
+CACHE_VERSION = 4
 VALIDATION_SHARE = 0.12
 
 
@@ -48,21 +49,20 @@ class Example:
     end: np.ndarray
 
 
-def fingerprints(tune: Tune, size: int = 6) -> set[int]:
-    """Hashes of the runs of `size` intervals, with the rhythm between them, of a tune."""
+def fingerprints(tune: Tune, size: int, rhythm: bool) -> set[int]:
+    """Hashes of the runs of `size` intervals of a tune, with the rhythm between them or without."""
     interval = np.diff(tune.pitch)
     gap = np.maximum(np.diff(tune.onset), 1)
     ratio = np.round(2 * np.log2(gap[1:] / gap[:-1])).astype(np.int64)
     found = set()
     for i in range(len(interval) - size + 1):
-        text = (*interval[i : i + size].tolist(), *ratio[i : i + size - 1].tolist())
-        found.add(int.from_bytes(hashlib.blake2b(repr(text).encode(), digest_size=8).digest(), "little"))
+        run = interval[i : i + size].tolist() + (ratio[i : i + size - 1].tolist() if rhythm else [])
+        found.add(int.from_bytes(hashlib.blake2b(repr(run).encode(), digest_size=8).digest(), "little"))
     return found
 
 
-def group_near_duplicates(tunes: list[Tune], common: int = 40, share: float = 0.2) -> np.ndarray:
-    """Group number of each tune, int64, shape (tunes,): the smallest index in its group."""
-    prints = [fingerprints(t) for t in tunes]
+def _pairs(prints: list[set[int]], common: int, share: float) -> list[tuple[int, int]]:
+    """Pairs of tunes that share enough of their rarer fingerprints."""
     where: dict[int, list[int]] = defaultdict(list)
     for i, found in enumerate(prints):
         for value in found:
@@ -72,6 +72,14 @@ def group_near_duplicates(tunes: list[Tune], common: int = 40, share: float = 0.
     for holders in where.values():
         if 1 < len(holders) <= common:
             shared.update((a, b) for k, a in enumerate(holders) for b in holders[k + 1 :])
+    return sorted((a, b) for (a, b), n in shared.items() if n >= 6 and n >= share * min(rare[a], rare[b]))
+
+
+def group_near_duplicates(tunes: list[Tune], common: int = 40, share: float = 0.18) -> np.ndarray:
+    """Group number of each tune, int64, shape (tunes,): the smallest index in its group."""
+    pairs = []
+    for size, rhythm in ((6, True), (8, False)):
+        pairs += _pairs([fingerprints(t, size, rhythm) for t in tunes], common, share)
     parent = list(range(len(tunes)))
 
     def find(i: int) -> int:
@@ -80,10 +88,9 @@ def group_near_duplicates(tunes: list[Tune], common: int = 40, share: float = 0.
             i = parent[i]
         return i
 
-    for (a, b), count in sorted(shared.items()):
-        if count >= 6 and count >= share * min(rare[a], rare[b]):
-            first, second = sorted((find(a), find(b)))
-            parent[second] = first
+    for a, b in pairs:
+        first, second = sorted((find(a), find(b)))
+        parent[second] = first
     return np.array([find(i) for i in range(len(tunes))])
 
 
@@ -144,9 +151,7 @@ def load(data: Path, cache: Path) -> tuple[list[Example], list[Example], dict]:
     tunes = [t for t in map(clean, tunes) if t is not None]
     group = group_near_duplicates(tunes)
     names = [tunes[g].name for g in group]
-    share = [
-        int.from_bytes(hashlib.sha256(n.encode()).digest()[:4], "little") / 2**32 for n in names
-    ]
+    share = [int.from_bytes(hashlib.sha256(n.encode()).digest()[:4], "little") / 2**32 for n in names]
     examples = [encode_tune(t) for t in tunes]
     train = [e for e, s in zip(examples, share, strict=True) if s >= VALIDATION_SHARE]
     valid = [e for e, s in zip(examples, share, strict=True) if s < VALIDATION_SHARE]

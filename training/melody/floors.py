@@ -1,8 +1,8 @@
 """What the melody model must beat: a well-smoothed order-2 Markov chain, and repetition of four bars.
 
-The chain is interpolated Kneser-Ney (Chen and Goodman 1999) with one discount an order, estimated from the counts
-of counts. `MarkovChain("joint")` has one token an event, pitch and duration together; `"factored"` gives
-p(pitch | two events) p(duration | pitch, two events), which shares more and is the stronger of the two.
+The chain is interpolated Kneser-Ney (Chen and Goodman 1999) with one discount an order, estimated from the
+counts of counts. `MarkovChain("joint")` has one token an event, pitch and duration together; `"factored"`
+gives p(pitch | two events) p(duration | pitch, two events), which shares more and is the stronger of the two.
 """
 
 from __future__ import annotations
@@ -119,7 +119,9 @@ class MarkovChain:
                 )
             else:
                 out[i, 0] = np.log(self._pitch.probability(self._contexts(past), event[0]))
-                out[i, 1] = np.log(self._duration.probability(self._duration_contexts(past, event[0]), event[1]))
+                out[i, 1] = np.log(
+                    self._duration.probability(self._duration_contexts(past, event[0]), event[1])
+                )
             past = [*past[-self.order + 1 :], event]
         return out
 
@@ -127,3 +129,10 @@ class MarkovChain:
         """The most likely pitch, and the most likely duration with it (factored chain only)."""
         pitch = int(self._pitch.distribution(self._contexts(past)).argmax())
         return pitch, int(self._duration.distribution(self._duration_contexts(past, pitch)).argmax())
+
+    def sample(self, past: list[tuple[int, int]], rng: np.random.Generator) -> tuple[int, int]:
+        """A random next event (factored chain only)."""
+        pitch = self._pitch.distribution(self._contexts(past))
+        token = int(rng.choice(len(pitch), p=pitch / pitch.sum()))
+        duration = self._duration.distribution(self._duration_contexts(past, token))
+        return token, int(rng.choice(len(duration), p=duration / duration.sum()))

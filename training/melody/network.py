@@ -9,9 +9,11 @@ from segue.complete.encoding import DURATIONS, PITCH_TOKENS, WIDTH
 
 
 class MelodyNetwork(nn.Module):
-    """p(pitch | past) and p(duration | pitch, past) of the next event, and whether the last one ended a section."""
+    """p(pitch | past) and p(duration | pitch, past) of the next event, and whether the last one ended a
+    section.
+    """
 
-    def __init__(self, size: int = 64, hidden: int = 160, rank: int = 64, dropout: float = 0.2) -> None:
+    def __init__(self, size: int = 64, hidden: int = 192, rank: int = 64, dropout: float = 0.1) -> None:
         super().__init__()
         self.size, self.hidden = size, hidden
         self.embed = nn.Parameter(torch.randn(WIDTH, size) * 0.05)
@@ -25,8 +27,12 @@ class MelodyNetwork(nn.Module):
         self.end = nn.Linear(joined, 1)
         self.dropout = nn.Dropout(dropout)
 
-    def encode(self, rows: torch.Tensor, state: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
-        """Context of each row, (batch, steps, size + hidden), and the last state, from rows of feature indices."""
+    def encode(
+        self, rows: torch.Tensor, state: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Context of each row, (batch, steps, size + hidden), and the last state, from rows of feature
+        indices.
+        """
         batch, steps, count = rows.shape
         total = nn.functional.embedding_bag(rows.reshape(-1, count), self.embed, mode="sum")
         x = self.dropout(torch.relu(total + self.embed_bias)).view(batch, steps, -1)
@@ -47,7 +53,9 @@ class MelodyStep(nn.Module):
         self.network = network
 
     def forward(self, x: torch.Tensor, h: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """`x` (1, WIDTH) multi-hot, `h` (1, hidden): pitch (1, P), duration of each pitch (P, D), end (1, 1), state."""
+        """`x` (1, WIDTH) multi-hot, `h` (1, hidden): pitch (1, P), duration of each pitch (P, D), end (1,
+        1), state.
+        """
         n = self.network
         v = torch.relu(x @ n.embed + n.embed_bias)
         given = v @ n.gru.weight_ih_l0.T + n.gru.bias_ih_l0

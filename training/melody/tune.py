@@ -11,8 +11,8 @@ import numpy as np
 class Tune:
     """One monophonic melody.
 
-    `onset` and `duration` are int64 in twelfths of a quarter, shape (notes,), `pitch` MIDI numbers. Time zero is
-    the start of the first full bar: a pickup has negative onsets. `bar` is the length of a bar.
+    `onset` and `duration` are int64 in twelfths of a quarter, shape (notes,), `pitch` MIDI numbers. Time
+    zero is the start of the first full bar: a pickup has negative onsets. `bar` is the length of a bar.
     """
 
     name: str

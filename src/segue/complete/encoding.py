@@ -12,11 +12,12 @@ Conventions
 `Tracker` follows a melody event by event and tells, for the event that comes next, what a musician would look
 at: the last events, the place in bar and phrase, what stood at this place 1, 2, 4 and 8 bars ago and for how
 long the melody has agreed with it, what followed when the last two events came before (at the same pitch, and
-at any pitch, as in a sequence), and, when a gap is filled, the first note after it. Every feature is one of a few categories; a row holds one index a feature into
-the concatenated categories (`WIDTH` in all), and `multi_hot` turns it into the network's input.
+at any pitch, as in a sequence), and, when a gap is filled, the first note after it. Every feature is one of
+a few categories; a row holds one index a feature into the concatenated categories (`WIDTH` in all), and
+`multi_hot` turns it into the network's input.
 
-The look-back features follow the idea of the Lookback RNN (Waite 2016), the match feature that of match models in
-text compression (Salomon and Motta 2010, chapter 5).
+The look-back features follow the idea of the Lookback RNN (Waite 2016), the match feature that of match
+models in text compression (Salomon and Motta 2010, chapter 5).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -51,8 +53,8 @@ METERS = ((4, 4), (2, 4), (3, 4), (6, 8), (9, 8), (12, 8), (3, 8), (6, 4))
 STYLES = ("folk", "pop", "jazz")
 REMAINING = (*DURATIONS, 240, 288, 384)
 
-_BOUNDS = [(a + b) / 2 for a, b in zip(DURATIONS, DURATIONS[1:], strict=False)]
-_REMAINING_BOUNDS = [(a + b) / 2 for a, b in zip(REMAINING, REMAINING[1:], strict=False)]
+_BOUNDS = [(a + b) / 2 for a, b in pairwise(DURATIONS)]
+_REMAINING_BOUNDS = [(a + b) / 2 for a, b in pairwise(REMAINING)]
 _DURATION_TOKEN = [bisect_right(_BOUNDS, d) for d in range(DURATIONS[-1] + 1)]
 _REMAINING_TOKEN = [bisect_right(_REMAINING_BOUNDS, d) for d in range(REMAINING[-1] + 1)]
 #: Bucket of a count of events: 0, 1, 2, 3-4, 5-8, 9-16, more.
@@ -158,7 +160,7 @@ def first_bar(onset: int, bar: int, phase: int = 0) -> int:
 
 @dataclass(frozen=True)
 class Events:
-    """Events in order: start (units), pitch token, duration token and true length (units); int64, shape (n,)."""
+    """Events in order: start (units), pitch token, duration token, true length (units); int64, shape (n,)."""
 
     start: np.ndarray
     pitch: np.ndarray
@@ -171,9 +173,7 @@ class Events:
         return len(self.start)
 
 
-def events_from_notes(
-    onset: np.ndarray, length: np.ndarray, pitch: np.ndarray, setting: Setting
-) -> Events:
+def events_from_notes(onset: np.ndarray, length: np.ndarray, pitch: np.ndarray, setting: Setting) -> Events:
     """The events of a monophonic line: notes by onset (units, distinct), sounding length, MIDI pitch."""
     rows: list[tuple[int, int, int, int]] = []
     onsets, lengths, pitches = onset.tolist(), length.tolist(), pitch.tolist()
@@ -186,8 +186,9 @@ def events_from_notes(
         if gap - sounding < SHORT_REST:
             rows.append((start, token, gap, i))
             continue
-        # A released note ends on the grid: at the next sixteenth, where that leaves a rest at all.
-        held = max(int(snap(np.array([start + sounding]))[0]) - start, 2)
+        # A released note ends with the nearest sixteenth, or part of a triplet where it began in one.
+        step = 2 if start % 3 else 3
+        held = max((2 * (start + sounding) + step) // (2 * step) * step - start, 2)
         if gap - held < SHORT_REST:
             rows.append((start, token, gap, i))
         else:
@@ -209,8 +210,7 @@ class Tracker:
         self._meter = METERS.index(meter) if meter in METERS else len(METERS)
         self._fixed = (
             OFFSETS["mode"] + int(setting.minor),
-            OFFSETS["style"]
-            + (STYLES.index(setting.style) if setting.style in STYLES else len(STYLES)),
+            OFFSETS["style"] + (STYLES.index(setting.style) if setting.style in STYLES else len(STYLES)),
         )
         self._starts: list[int] = []
         self._pitches: list[int] = []
@@ -220,11 +220,18 @@ class Tracker:
         self._agreed = [0] * len(LAGS)
         self._match = -1
         self._match_length = 0
-        self._shapes: dict[tuple[int, int, int], int] = {}
+        self._shapes: dict[tuple[int, int, int, int], int] = {}
         self._sequence = -1
         self._sequence_length = 0
         self._note = self._note_before = PITCHES + 1
         self._restart = setting.origin
+
+    def copy(self) -> Tracker:
+        """A tracker of its own with the same past."""
+        twin = Tracker(self._setting)
+        for name, value in vars(self).items():
+            setattr(twin, name, value.copy() if isinstance(value, (list, dict)) else value)
+        return twin
 
     def push(self, start: int, pitch: int, duration: int) -> None:
         """Add the event that begins at `start` (units): tokens of pitch and duration."""
@@ -265,14 +272,20 @@ class Tracker:
             self._sequence, self._sequence_length = -1, 0
             return
         goes_on = m > 0 and self._pitches[m] - self._pitches[m - 1] == pitch - before
-        if goes_on and self._durations[m] == duration and REST not in (self._pitches[m], self._pitches[m - 1]):
+        if (
+            goes_on
+            and self._durations[m] == duration
+            and REST not in (self._pitches[m], self._pitches[m - 1])
+        ):
             self._sequence, self._sequence_length = m + 1, self._sequence_length + 1
         else:
             self._sequence, self._sequence_length = -1, 0
-        shape = (pitch - before, self._durations[n - 1], duration)
+        if n < 2 or self._pitches[n - 2] == REST:
+            return
+        shape = (before - self._pitches[n - 2], pitch - before, self._durations[n - 1], duration)
         if self._sequence < 0:
             self._sequence = self._shapes.get(shape, -1)
-            self._sequence_length = 1 if self._sequence >= 0 else 0
+            self._sequence_length = 2 if self._sequence >= 0 else 0
         self._shapes[shape] = n + 1
 
     def _sequence_pitch(self, n: int) -> int:

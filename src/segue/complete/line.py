@@ -6,7 +6,7 @@ quarter) from the start of the stretch, so that bars lie at multiples of the bar
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -27,20 +27,25 @@ from segue.stage import Record
 _WRITTEN = (2, 3, 4, 6, 8, 9, 12, 18, 24, 36, 48, 72, 96)
 #: Overlap (units) up to which a note counts as played legato, not as a second voice.
 _LEGATO = 1.5
+_FAR = 2**31 - 1
 
 
 @dataclass(frozen=True)
 class Line:
     """A monophonic line in one meter, and how it is played.
 
-    `onset` and `length` (sounding) int64 units from `start_tick`, distinct and rising; `pitch` MIDI numbers;
-    `velocity`; `end_tick` where each note of the score really ends; all of shape (notes,).
+    The stretch begins at `meter.tick` and ends at `stop_tick` (None: with the piece). Its own notes begin at
+    index `own`; those before it are known from earlier stretches that go with this one (the same meter, or a
+    pickup or odd bar written as a meter of its own), at negative units.
+
+    `onset` and `length` (sounding) int64 units, onsets distinct and rising; `pitch` MIDI numbers; `velocity`;
+    `onset_tick` and `end_tick` where each note of the score really begins and ends; all of shape (notes,).
     """
 
     setting: Setting
     meter: Meter
-    start_tick: int
     stop_tick: int | None
+    own: int
     onset: np.ndarray
     length: np.ndarray
     pitch: np.ndarray
@@ -53,7 +58,7 @@ class Line:
 
     def tick(self, unit: int) -> int:
         """Tick of the score at `unit`."""
-        return self.start_tick + unit * TICKS_PER_UNIT
+        return self.meter.tick + unit * TICKS_PER_UNIT
 
     @property
     def beat(self) -> int:
@@ -62,8 +67,9 @@ class Line:
 
     def written_end(self, index: int) -> int:
         """Unit at which note `index` ends as it would be written: the first grid place that is no earlier."""
-        start, sounding = int(self.onset[index]), float(self.end_tick[index] - self.onset_tick[index])
-        sounding = max(sounding / TICKS_PER_UNIT - 1.0, 1.0)
+        start = int(self.onset[index])
+        # A unit of overlap is touch, not length.
+        sounding = max(float(self.end_tick[index] - self.tick(start)) / TICKS_PER_UNIT - 1.0, 1.0)
         for value in _WRITTEN:
             if value >= sounding and (start + value) % UNITS_PER_QUARTER in GRID:
                 return start + value
@@ -120,36 +126,53 @@ def top_voice(notes: np.ndarray) -> np.ndarray:
 
 
 def melody_lines(score: Score, track: Track, key: dict, style: str | None) -> list[Line]:
-    """The line of `track` in each stretch of one meter that holds at least two of its notes, in order.
+    """The line of `track` in each stretch of one meter, in order; see `Line`.
 
     `key` is the record's {tonic, mode}. Onsets are moved to the nearest grid place; of notes that meet there
-    the first stays.
+    the first stays. A stretch is left out when it has no note, or when only one note is known of it.
     """
-    notes = track.notes
-    index = top_voice(notes)
-    meters = meters_from_zero(score)
+    notes = track.notes[top_voice(track.notes)]
+    stretches = _stretches(score)
+    # A note that anticipates its bar line by a hair belongs to the bar.
+    early = notes["onset_tick"] + TICKS_PER_UNIT
     lines = []
-    for meter, following in zip(meters, [*meters[1:], None], strict=True):
-        stop = None if following is None else following.tick
-        # A note that anticipates its bar line by a hair belongs to the bar.
-        early = notes["onset_tick"][index] + TICKS_PER_UNIT
-        inside = early >= meter.tick if meter.tick else np.ones(len(index), bool)
-        if stop is not None:
-            inside &= early < stop
-        chosen = index[inside]
-        if len(chosen) < 2:
+    for i, (meter, stop) in enumerate(stretches):
+        since = i
+        while since > 0 and _goes_with(*stretches[since - 1], meter):
+            since -= 1
+        first, last = np.searchsorted(early, [stretches[since][0].tick if since else 0, stop or _FAR])
+        own = int(np.searchsorted(early, meter.tick)) if meter.tick else 0
+        chosen = notes[first:last]
+        if last <= own or len(chosen) < 2:
             continue
-        units = snap((notes["onset_tick"][chosen] - meter.tick) / TICKS_PER_UNIT)
-        first = np.concatenate([[True], np.diff(units) > 0])
-        chosen, units = chosen[first], np.maximum(units[first], 0)
-        if len(chosen) < 2:
-            continue
-        lines.append(_line(notes[chosen], units, meter, stop, key, style))
+        units = snap((chosen["onset_tick"] - meter.tick) / TICKS_PER_UNIT)
+        keep = np.concatenate([[True], np.diff(units) > 0])
+        own = int(keep[: own - first].sum())
+        if keep.sum() >= 2:
+            lines.append(_line(chosen[keep], units[keep], own, meter, stop, key, style))
     return lines
 
 
+def _stretches(score: Score) -> list[tuple[Meter, int | None]]:
+    """The meters with the tick at which each ends. A meter of one beat says nothing: four are assumed."""
+    meters = [m if m.numerator > 1 else replace(m, numerator=4) for m in meters_from_zero(score)]
+    return list(zip(meters, [*(m.tick for m in meters[1:]), None], strict=True))
+
+
+def _goes_with(meter: Meter, stop: int, later: Meter) -> bool:
+    """Whether a stretch is of the same music as a later one: in the same meter, or one odd bar."""
+    same = (meter.numerator, meter.denominator) == (later.numerator, later.denominator)
+    return same or stop - meter.tick <= later.bar_ticks
+
+
 def _line(
-    notes: np.ndarray, units: np.ndarray, meter: Meter, stop: int | None, key: dict, style: str | None
+    notes: np.ndarray,
+    units: np.ndarray,
+    own: int,
+    meter: Meter,
+    stop: int | None,
+    key: dict,
+    style: str | None,
 ) -> Line:
     bar = max(meter.bar_ticks // TICKS_PER_UNIT, 1)
     onset_tick = notes["onset_tick"].astype(np.int64)
@@ -164,12 +187,13 @@ def _line(
         first_bar(int(units[0]), bar),
     )
     velocity = notes["velocity"].astype(np.int64)
-    return Line(
-        setting, meter, meter.tick, stop, units, length, pitch, velocity, onset_tick, end_tick
-    )
+    return Line(setting, meter, stop, own, units, length, pitch, velocity, onset_tick, end_tick)
 
 
 def silences(line: Line, least: int) -> np.ndarray:
-    """Indices of the notes that are followed by at least `least` units of silence within the line."""
+    """Indices of the notes that are followed by at least `least` units of silence and a note of the
+    stretch.
+    """
     gap = line.onset[1:] - np.minimum(line.onset[:-1] + line.length[:-1], line.onset[1:])
-    return np.flatnonzero(gap >= max(least, SHORT_REST))
+    found = np.flatnonzero(gap >= max(least, SHORT_REST))
+    return found[found + 1 >= line.own]

@@ -2,7 +2,8 @@
 
 Conventions
 -----------
-- Log-probabilities are natural; a *note's* cost is that of its pitch and its duration. Where a model also spends
+- Log-probabilities are natural; a *note's* cost is that of its pitch and its duration. Where a model also
+spends
   probability on rests, `nats_per_note` counts it and divides by the number of notes alone.
 - Ranks count from 1 (best). A tie with the truth counts half a place, so a constant score is chance.
 - Histograms are non-negative arrays, shape (bins,), and are compared after each is brought to a sum of one.
@@ -31,8 +32,8 @@ _LONGEST = 96
 def nats_per_note(log_probability: np.ndarray, is_note: np.ndarray) -> float:
     """Negative log likelihood in nats a note.
 
-    `log_probability` of every event (pitch and duration together), float, shape (events,); `is_note` bool, same
-    shape, False for rests. Raises ValueError without a note.
+    `log_probability` of every event (pitch and duration together), float, shape (events,); `is_note` bool,
+    same shape, False for rests. Raises ValueError without a note.
     """
     if not np.any(is_note):
         raise ValueError("there is no note to divide by")
@@ -68,8 +69,9 @@ def mean_average_precision(rank: np.ndarray) -> float:
 
 
 def histograms(onset: np.ndarray, duration: np.ndarray, pitch: np.ndarray) -> dict[str, np.ndarray]:
-    """Counts of a monophonic line: `pitch_class` (12 bins), `interval` (25: -12..12 semitones, wider ones at the
-    ends), `ioi` and `duration` (97 bins: 0..96 twelfths of a quarter, longer ones in the last)."""
+    """Counts of a monophonic line: `pitch_class` (12 bins), `interval` (25: -12..12 semitones, wider ones at
+    the ends), `ioi` and `duration` (97 bins: 0..96 twelfths of a quarter, longer ones in the last).
+    """
     pitch = np.asarray(pitch, np.int64)
     interval = np.clip(np.diff(pitch), -12, 12) + 12
     ioi = np.clip(np.diff(np.asarray(onset, np.int64)), 0, _LONGEST)
@@ -90,9 +92,7 @@ def overlap_area(first: np.ndarray, second: np.ndarray) -> float:
     return float(np.minimum(first / first.sum(), second / second.sum()).sum())
 
 
-def overlap_areas(
-    first: Mapping[str, np.ndarray], second: Mapping[str, np.ndarray]
-) -> dict[str, float]:
+def overlap_areas(first: Mapping[str, np.ndarray], second: Mapping[str, np.ndarray]) -> dict[str, float]:
     """`overlap_area` of each histogram of the same name."""
     return {name: overlap_area(first[name], second[name]) for name in first}
 

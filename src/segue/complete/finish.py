@@ -1,0 +1,63 @@
+"""New events as notes of the score: placed, articulated and struck like the melody around them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from segue.complete.encoding import REST, SHORT_REST, TICKS_PER_UNIT
+from segue.complete.line import Line
+from segue.score import NOTE
+
+#: Notes of the melody, nearest to the new ones, that velocity and articulation are taken from.
+_AROUND = 24
+#: Parts of its written length that a note sounds, at the least.
+_SHORTEST_TOUCH = 0.5
+
+
+def articulation(line: Line) -> float:
+    """Share of the time up to the next note that the melody's notes sound, 0.5..1; rests do not count."""
+    gap = np.diff(line.onset_tick)
+    sounding = (line.end_tick - line.onset_tick)[:-1]
+    joined = gap - sounding < SHORT_REST * TICKS_PER_UNIT
+    joined &= gap > 0
+    if not joined.any():
+        return 1.0
+    return float(np.clip(np.median(sounding[joined] / gap[joined]), _SHORTEST_TOUCH, 1.0))
+
+
+def velocities(line: Line, start: np.ndarray) -> np.ndarray:
+    """Velocity of new notes at `start` (units), int64, shape (notes,).
+
+    The mean of the melody's notes nearby that stand on a beat, or between beats, as the new note does.
+    """
+    near = np.argsort(np.abs(line.onset - start[0]), kind="stable")[:_AROUND]
+    known, strong = line.velocity[near], line.onset[near] % line.beat == 0
+    level = {flag: known[strong == flag] for flag in (False, True)}
+    mean = {flag: values.mean() if len(values) >= 3 else known.mean() for flag, values in level.items()}
+    return np.array([round(mean[bool(s % line.beat == 0)]) for s in start.tolist()], np.int64)
+
+
+def notes_from_events(
+    line: Line, events: list[tuple[int, int, int]], before_tick: int, after_tick: int | None
+) -> np.ndarray:
+    """NOTE array of the events that are notes (start in units, pitch token, length in units).
+
+    `before_tick` is where the note before really ends and `after_tick` where the one after begins: a new note
+    never sounds together with either.
+    """
+    notes = [e for e in events if e[1] != REST]
+    out = np.zeros(len(notes), NOTE)
+    if not notes:
+        return out
+    start, token, length = np.array(notes, np.int64).T
+    onset = np.maximum(line.meter.tick + start * TICKS_PER_UNIT, before_tick)
+    written = line.meter.tick + (start + length) * TICKS_PER_UNIT
+    duration = np.maximum(np.round((written - onset) * articulation(line)).astype(np.int64), 1)
+    if after_tick is not None:
+        duration = np.maximum(np.minimum(onset + duration, after_tick) - onset, 1)
+    out["onset_tick"] = onset
+    out["duration_tick"] = duration
+    out["pitch"] = [line.setting.pitch(t) for t in token.tolist()]
+    out["velocity"] = velocities(line, start)
+    # Of two that would begin together (a note so short that waiting used it up) the later one stays.
+    return out[np.append(np.diff(onset) > 0, True)]

@@ -1,0 +1,161 @@
+"""Train, measure and export `models/melody`.
+
+    PYTHONPATH=src:. python -m training.melody.train --data ../shared/data --out models/melody [--seed 0]
+
+`--evaluate-only` measures the last checkpoint again and exports it, without training.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from segue.complete.encoding import COLUMN, OFFSETS, STYLES, WIDTH, multi_hot
+from segue.complete.plan import FINISHED
+from segue.runtime import Model
+from training.common.export import export_model
+from training.melody import evaluate
+from training.melody.card import front_matter, prose
+from training.melody.data import Example, load
+from training.melody.fit import fit
+from training.melody.floors import MarkovChain
+from training.melody.network import MelodyNetwork, MelodyStep
+
+RUNS = Path("training/runs/melody")
+EPOCHS = 30
+SIZE, HIDDEN, DROPOUT = 64, 192, 0.1
+REFERENCE_EXAMPLES, REFERENCE_STEPS = 8, 12
+QUERIES = 400
+THRESHOLDS = [0.02, 0.05, 0.1, 0.2, 0.3, 0.5]
+
+
+def reference(valid: list[Example]) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Inputs (examples, steps, 1, WIDTH) and true pitch tokens (examples, steps, 1) from validation tunes."""
+    chosen = valid[:: max(len(valid) // REFERENCE_EXAMPLES, 1)][:REFERENCE_EXAMPLES]
+    x, target = [], []
+    for example in chosen:
+        rows = example.rows[:REFERENCE_STEPS].copy()
+        rows[:, COLUMN["style"]] = OFFSETS["style"] + len(STYLES)
+        x.append(np.stack([multi_hot(row) for row in rows.astype(np.int64).tolist()]))
+        target.append(example.events.pitch[:REFERENCE_STEPS, None])
+    return {"x": np.stack(x)}, np.stack(target)
+
+
+def export(
+    network: MelodyNetwork, valid: list[Example], folder: Path, card: dict[str, Any], text: str
+) -> None:
+    """Write the model folder; see `training.common.export`."""
+    examples, target = reference(valid)
+    export_model(
+        MelodyStep(network),
+        "melody",
+        {"x": (1, WIDTH), "h": (1, network.hidden)},
+        ["pitch", "duration", "end", "h_next"],
+        folder,
+        examples,
+        target,
+        {"kind": "cross_entropy", "output": "pitch"},
+        card,
+        text,
+        state={"h_next": "h"},
+    )
+
+
+def latency(model: Model, notes: int = 16, rounds: int = 200) -> dict[str, float]:
+    """Median milliseconds of one call, and of `notes` calls with their states."""
+    x, state = multi_hot(list(OFFSETS.values())), model.zero_state()
+    times = []
+    for _ in range(rounds + 20):
+        began = time.perf_counter()
+        for _ in range(notes):
+            state = {"h": model(x=x, **state)["h_next"]}
+        times.append((time.perf_counter() - began) * 1e3)
+    median = float(np.median(times[20:]))
+    return {"call": round(median / notes, 4), "two_bars_16_notes": round(median, 3)}
+
+
+def measure(
+    network: MelodyNetwork, model: Model, train: list[Example], valid: list[Example], seed: int
+) -> dict:
+    """Every figure of the card, on validation tunes."""
+    chain = MarkovChain("factored").fit(train)
+    joint = MarkovChain("joint").fit(train)
+    chain_scores = [chain.log_probability([], evaluate.pairs(e)) for e in valid]
+    scores = evaluate.score_tunes(network, valid, style=False)
+    told = evaluate.score_tunes(network, valid, style=True)
+    queries = evaluate.draw_queries(valid, QUERIES, seed)
+    chain_tops = [
+        np.array([chain.top(p[max(i - 2, 0) : i]) for i in range(len(p))]) for p in map(evaluate.pairs, valid)
+    ]
+    return {
+        "nll": {
+            "model": evaluate.likelihood(valid, [s.log_probability for s in scores]),
+            "model_told_the_style": evaluate.likelihood(valid, [s.log_probability for s in told]),
+            "markov_2_factored": evaluate.likelihood(valid, chain_scores),
+            "markov_2_joint": evaluate.likelihood(
+                valid, [joint.log_probability([], evaluate.pairs(e)) for e in valid]
+            ),
+        },
+        "top_1": {
+            "model": evaluate.top_1(valid, [s.top for s in scores]),
+            "markov_2": evaluate.top_1(valid, chain_tops),
+            "repetition_4_bars": evaluate.top_1(valid, [evaluate.repeated(e) for e in valid]),
+        },
+        "ranking": evaluate.ranking(network, chain, queries),
+        "overlap_area": evaluate.overlap(model, chain, queries, seed, 1.0),
+        "overlap_area_default_taste": {
+            "model": evaluate.overlap(model, chain, queries, seed, 0.7)["model"],
+        },
+        "infilling": evaluate.infilling(network, model, valid, QUERIES, seed),
+        "endings": evaluate.endings(valid, scores, sorted({*THRESHOLDS, FINISHED}), seed),
+    }
+
+
+def main() -> None:
+    """The command line; see the module."""
+    parser = argparse.ArgumentParser(description="Train, measure and export the melody model.")
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--out", type=Path, default=Path("models/melody"))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument("--evaluate-only", action="store_true")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    torch.manual_seed(args.seed)
+    train, valid, summary = load(args.data, RUNS)
+    print(json.dumps(summary, indent=1), flush=True)
+    network = MelodyNetwork(SIZE, HIDDEN, dropout=DROPOUT)
+    checkpoint, history = RUNS / f"seed-{args.seed}.pt", RUNS / f"seed-{args.seed}.json"
+    if args.evaluate_only:
+        network.load_state_dict(torch.load(checkpoint))
+        seconds = json.loads(history.read_text())["seconds"]
+    else:
+        began = time.process_time()
+        fit(network, train, valid, args.seed, args.epochs, checkpoint)
+        seconds = round(time.process_time() - began)
+        history.write_text(json.dumps({"seconds": seconds}))
+    network.eval()
+    # The written figures need the model as it is shipped, the card needs the figures: so it is exported
+    # twice.
+    draft = {"task": "melody", "headline": {"metric": "draft", "value": 0, "floor": 0, "better": "lower"}}
+    export(network, valid, RUNS / "draft", draft, "Draft.")
+    model = Model(RUNS / "draft", "onnx")
+    metrics = measure(network, model, train, valid, args.seed)
+    print(json.dumps(metrics, indent=1), flush=True)
+    times = {b: latency(Model(RUNS / "draft", b)) for b in ("onnx", "tflite")}
+    command = "python -m training.melody.train " + " ".join(["--out models/melody", f"--seed {args.seed}"])
+    training = {"command": command, "seconds": seconds, "seed": args.seed, "seeds": 1}
+    front = front_matter(metrics, summary, training, times)
+    export(network, valid, args.out, front, prose(metrics, summary, front))
+    print(f"written to {args.out}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

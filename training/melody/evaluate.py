@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from segue.complete.encoding import COLUMN, DURATIONS, OFFSETS, REST, STYLES, Tracker
+from segue.complete.encoding import CENTRE, COLUMN, DURATIONS, OFFSETS, REST, STYLES, Tracker
+from segue.complete.plan import sounds_finished
 from segue.complete.sampler import Taste, Walker, walk
 from segue.metrics.melody import (
     accuracy,
@@ -386,21 +387,30 @@ def _closes(cut: Cut) -> bool:
 
 
 def endings(examples: list[Example], scores: list[Scores], thresholds: list[float], seed: int) -> dict:
-    """How well a finished tune is told from one that breaks off: share of true last notes and of random inner
-    notes (not before a rest of a bar, not the end of a section) whose end likelihood is under each threshold.
+    """How well a finished tune is told from one that breaks off.
+
+    True last notes against random inner notes (the end of no section, no rest of a bar after them): area
+    under the ROC of the end likelihood, shares of both that fall under each threshold, and that the stage
+    calls open.
     """
     rng = np.random.default_rng(seed)
-    last, inner = [], []
+    last, inner, called = [], [], {"last": [], "inner": []}
     for example, score in zip(examples, scores, strict=True):
         notes = np.flatnonzero(is_note(example))
-        last.append(score.end[notes[-1]])
         within = [i for i in notes[8:-1] if not example.end[i]]
+        picks = [("last", last, int(notes[-1]))]
         if within:
-            inner.append(score.end[rng.choice(within)])
+            picks.append(("inner", inner, int(rng.choice(within))))
+        for name, into, i in picks:
+            step = (int(example.events.pitch[i]) - CENTRE) % 12
+            into.append(float(score.end[i]))
+            called[name].append(not sounds_finished(step, example.setting.minor, into[-1]))
     last, inner = np.array(last), np.array(inner)
     higher = (last[:, None] > inner).mean() + (last[:, None] == inner).mean() / 2
     return {
         "area_under_roc": round(float(higher), 4),
         "finished_called_open": {str(t): round(float((last < t).mean()), 4) for t in thresholds},
         "open_called_open": {str(t): round(float((inner < t).mean()), 4) for t in thresholds},
+        "stage_finished_called_open": round(float(np.mean(called["last"])), 4),
+        "stage_open_called_open": round(float(np.mean(called["inner"])), 4),
     }

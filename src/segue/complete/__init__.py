@@ -98,34 +98,43 @@ def _melody(score: Score, record: Record, settings: Settings) -> tuple[_Melody |
 def _spots(score: Score, melody: _Melody, settings: Settings, model: Model, report: dict) -> list[Spot]:
     """Where to write; what is left as it is, and why, is told in the report."""
     mode, skipped = settings["mode"], report["skipped"]
-    gaps: list[Spot] = []
+    spots: list[Spot] = []
     if mode != "continue":
-        for line, _ in melody.lines:
-            fits, longer = gap_spots(line, settings["min_gap"], settings["max_gap"])
-            gaps += fits
-            skipped += [
-                {**_place(s), "reason": f"the gap is longer than max_gap ({settings['max_gap']:g} bars)"}
-                for s in longer
-            ]
-        if mode == "infill" and not gaps and not skipped:
-            skipped.append({"reason": f"no silence of {settings['min_gap']:g} bars in the melody"})
-    end = _open_end(score, melody, settings, skipped) if mode != "infill" else None
-    spots = [*gaps, *([end] if end else [])]
-    if mode != "auto":
-        return spots
+        spots += _gaps(melody, settings, skipped)
+    if mode != "infill":
+        end = _open_end(score, melody, settings, skipped)
+        spots += [end] if end else []
+    return _unfinished(melody, spots, model, skipped) if mode == "auto" else spots
+
+
+def _gaps(melody: _Melody, settings: Settings, skipped: list[dict[str, Any]]) -> list[Spot]:
+    """The silences of the lengths that are to be filled."""
+    found: list[Spot] = []
+    for line, _ in melody.lines:
+        fits, longer = gap_spots(line, settings["min_gap"], settings["max_gap"])
+        found += fits
+        reason = f"the gap is longer than max_gap ({settings['max_gap']:g} bars)"
+        skipped += [{**_place(spot), "reason": reason} for spot in longer]
+    if settings["mode"] == "infill" and not found and not skipped:
+        skipped.append({"reason": f"no silence of {settings['min_gap']:g} bars in the melody"})
+    return found
+
+
+def _unfinished(
+    melody: _Melody, spots: list[Spot], model: Model, skipped: list[dict[str, Any]]
+) -> list[Spot]:
+    """The spots before which the melody breaks off."""
     chosen: list[Spot] = []
     for line, events in melody.lines:
-        own = [s for s in spots if s.line is line]
-        for spot, likelihood in zip(
-            own, end_likelihoods(model, line, events, [s.after for s in own]), strict=True
-        ):
-            if is_finished(line, spot.after, likelihood):
-                what = "the phrase before the rest" if spot.is_gap else "the melody's last phrase"
-                skipped.append(
-                    {**_place(spot), "reason": f"{what} is finished", "end_likelihood": round(likelihood, 3)}
-                )
-            else:
+        own = [spot for spot in spots if spot.line is line]
+        likelihoods = end_likelihoods(model, line, events, [spot.after for spot in own])
+        for spot, likelihood in zip(own, likelihoods, strict=True):
+            if not is_finished(line, spot.after, likelihood):
                 chosen.append(spot)
+                continue
+            where = _place(spot) if spot.is_gap else {"at_tick": int(line.tick(spot.start))}
+            reason = f"{'the phrase before the rest' if spot.is_gap else 'the last phrase'} is finished"
+            skipped.append({**where, "reason": reason, "end_likelihood": round(likelihood, 3)})
     return chosen
 
 

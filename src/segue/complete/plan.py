@@ -62,13 +62,18 @@ def end_likelihoods(model: Model, line: Line, events: Events, notes: list[int]) 
     return found
 
 
-def is_finished(line: Line, note: int, likelihood: float) -> bool:
-    """Whether a phrase that ends with `note` sounds finished; `likelihood` as in `end_likelihoods`.
+def sounds_finished(step: int, minor: bool, likelihood: float) -> bool:
+    """Whether a phrase that ends `step` semitones (0..11) above the tonic sounds finished.
 
-    A note of the tonic triad needs less of the model's agreement than another one.
+    `likelihood` as in `end_likelihoods`; a note of the tonic triad needs less of it than another one.
     """
+    return likelihood >= (FINISHED_STABLE if step in _TRIAD[minor] else FINISHED)
+
+
+def is_finished(line: Line, note: int, likelihood: float) -> bool:
+    """Whether the phrase that ends with note `note` of the line sounds finished."""
     step = (int(line.pitch[note]) - line.setting.tonic_pitch) % 12
-    return likelihood >= (FINISHED_STABLE if step in _TRIAD[line.setting.minor] else FINISHED)
+    return sounds_finished(step, line.setting.minor, likelihood)
 
 
 def gap_spots(line: Line, least_bars: float, most_bars: float) -> tuple[list[Spot], list[Spot]]:

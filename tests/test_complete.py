@@ -178,6 +178,16 @@ def test_auto_fills_a_hole_but_not_a_rest_after_a_finished_phrase():
     assert [a["why"] for a in result.report["added"]] == ["gap"]
 
 
+def test_a_voice_that_often_rests_is_left_alone():
+    phrases = [line(TWINKLE[:10], start=k * 24 * Q) for k in range(9)]
+    score, record = piece(np.concatenate([*phrases, line(TWINKLE, start=9 * 24 * Q)]))
+    result = run(score, record)
+    assert result.report["changed"]["notes"] == 0
+    assert "9 long rests" in result.report["skipped"][0]["reason"]
+    score, record = piece(np.concatenate([*phrases[:2], line(TWINKLE, start=2 * 24 * Q)]))
+    assert "gap" in [a["why"] for a in run(score, record).report["added"]]
+
+
 def test_short_and_long_gaps_stay():
     score, record = gap_piece()
     result = run(score, record, mode="infill", min_gap=6)

@@ -192,10 +192,10 @@ it.
 
 ## What was tried and failed
 - A smaller network (GRU 160) without the features for sequences reached 1.71 nats a note after 8 epochs (on
-  an earlier split), where one of 176 with them stood at 1.68; which of the two changes did it was not separated.
-- The goal as an input hardly changes the likelihood of what stood in a gap, and alone leads to the next note
-  only a little better than nothing. The stage therefore weighs the last pitch before the next note by how
-  well that note follows from it; the steps in the table include this.
+  an earlier split), where one of 176 with them stood at 1.68; which of the two changes did it was not
+  separated. - The goal as an input hardly changes the likelihood of what stood in a gap, and alone leads
+  to the next note only a little better than nothing. The stage therefore weighs the last pitch before the
+  next note by how well that note follows from it; the steps in the table include this.
 - A grouping of near-duplicates by runs of intervals with rhythm alone let a reel and its clog, nearly the
   same notes in even and dotted rhythm, fall on both sides of the split; runs without rhythm were added.
 """

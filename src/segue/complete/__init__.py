@@ -16,6 +16,7 @@ from segue.complete.encoding import Events, events_from_notes
 from segue.complete.finish import notes_from_events
 from segue.complete.line import Line, melody_lines, melody_track
 from segue.complete.plan import (
+    MOST_HOLES,
     WRITE_MEMORY,
     Spot,
     end_likelihoods,
@@ -123,8 +124,16 @@ def _gaps(melody: _Melody, settings: Settings, skipped: list[dict[str, Any]]) ->
 def _unfinished(
     melody: _Melody, spots: list[Spot], model: Model, skipped: list[dict[str, Any]]
 ) -> list[Spot]:
-    """The spots before which the melody breaks off."""
+    """The spots before which the melody breaks off.
+
+    Where long rests are frequent they are the music's manner (one voice of many), and none of them is a hole.
+    """
     chosen: list[Spot] = []
+    gaps = [spot for spot in spots if spot.is_gap]
+    if len(gaps) > MOST_HOLES:
+        spots = [spot for spot in spots if not spot.is_gap]
+        reason = f"the melody has {len(gaps)} long rests, so many that they are meant"
+        skipped.append({"reason": reason})
     for line, events in melody.lines:
         own = [spot for spot in spots if spot.line is line]
         likelihoods = end_likelihoods(model, line, events, [spot.after for spot in own])

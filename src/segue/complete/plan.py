@@ -17,10 +17,12 @@ from segue.runtime import Model
 #: one: on the validation tunes 3 in 100 whole tunes fall short, and 85 in 100 tunes that are cut at a random
 #: note.
 FINISHED = 0.01
-FINISHED_STABLE = 0.002
+FINISHED_STABLE = 0.005
 #: Events that the model hears before it judges an end, and before it writes.
-JUDGE_MEMORY = 32
+JUDGE_MEMORY = 24
 WRITE_MEMORY = 64
+#: Long rests in a melody up to which, in auto mode, one of them may be a hole.
+MOST_HOLES = 6
 #: Bars of a phrase: an open end is led to a multiple of these.
 PHRASE_BARS = 4
 #: Bars before the goal from which on the model knows it.

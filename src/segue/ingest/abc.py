@@ -5,9 +5,9 @@ how many were left out. Repeats and endings are played out. Chord symbols become
 played, so that harmony stays the work of the later stages. Words become lyric events.
 
 abc2midi plays chord symbols or drops them, and forgets the bar lines. It does keep the place of a
-controller that stands among the notes, so each chord symbol and each bar line is preceded by an undefined
-controller; those that come back become markers (the value numbers the chord symbol in a list) and the
-meters' pickup bars.
+controller among notes of full length. So undefined controllers take the place of chord symbols (the value
+numbers the symbol in a list) and of staccato dots, and stand before bar lines, and rests are played very
+low. What comes back is turned into markers, short notes, rests, and meters with their pickup bars.
 """
 
 from __future__ import annotations
@@ -26,14 +26,23 @@ from segue.score import CONTROL_CHANGE, KeySignature, Score, Text, Track, meter_
 
 _MARKER, _LYRIC = 6, 5
 #: Controller 20 is undefined in MIDI; values 1..127 number the chord symbols.
-_CHORD_CONTROLLER, _BAR_CONTROLLER = 20, 21
+_CHORD_CONTROLLER, _BAR_CONTROLLER, _STACCATO_CONTROLLER, _REST_CONTROLLER = 20, 21, 22, 23
 _MOST_CHORDS = 127
 #: abc2midi begins each note one tick of its 480 late; one of its ticks is two of ours.
 _LATE_TICKS = 2
 
-_CHORD = re.compile(r'"([A-G](?:[#b♯♭])?[^"\n]*)"')
-#: A text in quotation marks, an inline field or a decoration, which may hold bars, or a bar line (group 1).
-_BAR_LINE = re.compile(r'"[^"\n]*"|\[[A-Za-z]:[^\]\n]*\]|![^!\n|]*!|(:*(?:\[?\|)[|:\]]*|::+)')
+#: Each voice as written: no accents of abc2midi's own, and the notes of a chord together.
+_PLAIN = ("%%MIDI nobeataccents", "%%MIDI chordattack 0")
+#: The note that stands for a rest: below any tune, and far enough from either end to be transposed.
+_REST_NOTE = "D,,,"
+#: What stands between notes: texts, inline fields, decorations, bar lines, staccato dots, rests.
+_SIGN = re.compile(
+    r'"(?P<text>[^"\n]*)"|\[[A-Za-z]:[^\]\n]*\]|!(?P<decoration>[^!\n|]*)!'
+    r"|(?P<bar>:*(?:\[?\|)[|:\]]*|::+)|(?P<dot>\.)(?=[\s(~uvTHLMOPS]*\[?[\^_=]*[A-Ga-g])|(?P<rest>[zx])"
+)
+_WORDS = re.compile(r"^[wW]:", re.M)
+_CHORD = re.compile(r"[A-G][#b♯♭]?")
+_COMMENT = re.compile(r"(?<!\\)%.*$")
 _FIELD = re.compile(r"^[A-Za-z+]:")
 _TUNE_START = re.compile(r"^X:", re.M)
 
@@ -55,9 +64,14 @@ def read_abc(data: bytes, timeout_s: float = 30) -> tuple[Score, list[str]]:
     tune = re.split(r"\n[ \t]*\n", tune.strip("\n"), maxsplit=1)[0]
     if len(starts) > 1:
         warnings.append(f"the file holds {len(starts)} tunes; the first was taken")
-    numbered, chords = _number_chords(tune)
-    score, read_warnings = read_midi(_run_abc2midi(_settings_of(head) + numbered, timeout_s))
-    return _mend(score, chords), warnings + read_warnings
+    marked, chords = _mark(tune)
+    score, read_warnings = read_midi(_run_abc2midi(_settings_of(head) + marked, timeout_s))
+    words: list[tuple[Text, ...]] = []
+    if _WORDS.search(tune):
+        # The syllables would fall on the rests that became notes, so they come from a second reading.
+        sung, _ = read_midi(_run_abc2midi(_settings_of(head) + tune + "\n", timeout_s))
+        words = [_syllables(track) for track in sung.tracks if len(track.notes)]
+    return _mend(score, chords, words), warnings + read_warnings
 
 
 def _decode(data: bytes) -> str:
@@ -72,31 +86,45 @@ def _settings_of(head: str) -> str:
     return "".join(f"{line}\n" for line in head.split("\n") if re.match(r"^(%%|[MLQI]:)", line))
 
 
-def _number_chords(tune: str) -> tuple[str, list[str]]:
-    """The tune with controllers before its chord symbols and bar lines, and the symbols in their order."""
+def _mark(tune: str) -> tuple[str, list[str]]:
+    """The tune with controllers for its signs and notes for its rests, and the chord symbols by number."""
     chords: list[str] = []
 
-    def number(match: re.Match[str]) -> str:
-        label = match.group(1).strip().replace("♯", "#").replace("♭", "b")
-        if label not in chords:
-            if len(chords) == _MOST_CHORDS:
-                return match.group(0)
-            chords.append(label)
-        return f"[I:MIDI control {_CHORD_CONTROLLER} {chords.index(label) + 1}]"
-
     def mark(match: re.Match[str]) -> str:
-        line = match.group(0)
-        return f"[I:MIDI control {_BAR_CONTROLLER} 1]{line}" if match.group(1) else line
+        sign = match.group(0)
+        if match["text"] is not None:
+            label = match["text"].strip().replace("♯", "#").replace("♭", "b")
+            if not _CHORD.match(label):
+                return sign
+            if label not in chords and len(chords) == _MOST_CHORDS:
+                return sign
+            if label not in chords:
+                chords.append(label)
+            return _controller(_CHORD_CONTROLLER, chords.index(label) + 1)
+        if match["bar"] is not None:
+            return _controller(_BAR_CONTROLLER, 1) + sign
+        if match["dot"] is not None or match["decoration"] == "staccato":
+            return _controller(_STACCATO_CONTROLLER, 1)
+        if match["rest"] is not None:
+            return _controller(_REST_CONTROLLER, 1) + _REST_NOTE
+        return sign
 
     lines: list[str] = []
     in_head = True
     for line in tune.split("\n"):
-        is_music = not _FIELD.match(line) and not line.startswith("%")
-        lines.append(_BAR_LINE.sub(mark, _CHORD.sub(number, line)) if is_music and not in_head else line)
+        is_music = not in_head and not _FIELD.match(line) and not line.startswith("%")
+        if not _WORDS.match(line):
+            lines.append(_SIGN.sub(mark, _COMMENT.sub("", line)) if is_music else line)
         if in_head and line.startswith("K:"):
             in_head = False
-            lines += ["%%MIDI gchordoff", "%%MIDI nobeataccents"]
+            lines += ["%%MIDI gchordoff", *_PLAIN]
+        elif not in_head and line.startswith("V:"):
+            lines += _PLAIN
     return "\n".join(lines) + "\n", chords
+
+
+def _controller(number: int, value: int) -> str:
+    return f"[I:MIDI control {number} {value}]"
 
 
 def _abc2midi() -> Path:
@@ -136,7 +164,7 @@ def _run_abc2midi(tune: str, timeout_s: float) -> bytes:
         return target.read_bytes()
 
 
-def _mend(score: Score, chords: list[str]) -> Score:
+def _mend(score: Score, chords: list[str], words: list[tuple[Text, ...]]) -> Score:
     """Take out what abc2midi adds, and put chord symbols, bar lines and words where they belong."""
     markers: dict[tuple[int, str], None] = {}
     bars: set[int] = {0}
@@ -144,22 +172,31 @@ def _mend(score: Score, chords: list[str]) -> Score:
     for track in score.tracks:
         if not len(track.notes):
             continue
-        ours = (track.controls["status"] == CONTROL_CHANGE) & np.isin(
-            track.controls["data1"], (_CHORD_CONTROLLER, _BAR_CONTROLLER)
+        is_control_change = track.controls["status"] == CONTROL_CHANGE
+        ours = is_control_change & np.isin(
+            track.controls["data1"], range(_CHORD_CONTROLLER, _REST_CONTROLLER + 1)
         )
+        ticks: dict[int, list[int]] = {
+            number: [] for number in range(_CHORD_CONTROLLER, _REST_CONTROLLER + 1)
+        }
         for tick, _, controller, value in track.controls[ours].tolist():
-            if controller == _BAR_CONTROLLER:
-                bars.add(tick)
-            elif value <= len(chords):
+            ticks[controller].append(tick)
+            if controller == _CHORD_CONTROLLER and value <= len(chords):
                 markers[tick, chords[value - 1]] = None
+        bars.update(ticks[_BAR_CONTROLLER])
         notes = track.notes.copy()
         late = (notes["onset_tick"] >= _LATE_TICKS) * _LATE_TICKS
         notes["onset_tick"] -= late
         notes["duration_tick"] += late
-        words = tuple(_word(text) for text in track.texts if text.kind == 1 and text.tick > 0)
+        # Notes are sorted by pitch within a tick: the first one at a rest's tick is the rest.
+        is_lowest = np.concatenate([[True], np.diff(notes["onset_tick"]) > 0])
+        notes = notes[~(is_lowest & np.isin(notes["onset_tick"], ticks[_REST_CONTROLLER]))]
+        is_short = np.isin(notes["onset_tick"], ticks[_STACCATO_CONTROLLER])
+        notes["duration_tick"][is_short] = np.maximum(notes["duration_tick"][is_short] // 2, 1)
+        sung = words[len(tracks)] if len(tracks) < len(words) else ()
         name = "" if track.name.startswith("note") else track.name
         tracks.append(
-            replace(track, name=name, notes=sort_notes(notes), controls=track.controls[~ours], texts=words)
+            replace(track, name=name, notes=sort_notes(notes), controls=track.controls[~ours], texts=sung)
         )
     whole = replace(
         score,
@@ -170,15 +207,21 @@ def _mend(score: Score, chords: list[str]) -> Score:
         texts=tuple(Text(tick, _MARKER, label) for tick, label in sorted(markers, key=lambda m: m[0])),
         end_tick=0,
     )
+    if whole.note_count == 0:
+        return whole
     whole = replace(whole, end_tick=whole.last_tick)
     starts = sorted(tick for tick in bars if tick < whole.last_tick)
     written = [meter_at(whole, tick) for tick in starts]
     return replace(whole, meters=meters_from_bars(starts, written, whole.last_tick))
 
 
-def _word(text: Text) -> Text:
-    """A syllable; abc2midi marks the beginning of a line or verse with a stroke, as karaoke files do."""
-    return Text(max(text.tick - _LATE_TICKS, 0), _LYRIC, text.text.lstrip("/\\"))
+def _syllables(track: Track) -> tuple[Text, ...]:
+    """The words; abc2midi marks the beginning of a line or verse with a stroke, as karaoke files do."""
+    return tuple(
+        Text(max(text.tick - _LATE_TICKS, 0), _LYRIC, text.text.lstrip("/\\"))
+        for text in track.texts
+        if text.kind == 1 and text.tick > 0
+    )
 
 
 def _from_zero(events: tuple) -> tuple:

@@ -364,7 +364,7 @@ def _playing_order(bars: list[_Bar]) -> list[tuple[int, int]]:
             i += 1
             continue
         order.append((i, turn))
-        if bar.backward and turn < max(bar.backward, max(bar.endings, default=0)):
+        if bar.backward and (turn < bar.backward or _has_ending(bars, i, turn + 1)):
             turn += 1
             i = start
             was_ending = False
@@ -373,6 +373,15 @@ def _playing_order(bars: list[_Bar]) -> list[tuple[int, int]]:
             start, turn = i + 1, 1
         i += 1
     return order
+
+
+def _has_ending(bars: list[_Bar], i: int, turn: int) -> bool:
+    """Whether the endings at and right after bar `i` hold one for a further turn."""
+    while i < len(bars) and bars[i].endings:
+        if turn in bars[i].endings:
+            return True
+        i += 1
+    return False
 
 
 def _lay_out(parts: list[_Part]) -> Score:

@@ -78,11 +78,17 @@ def window_features(hits: np.ndarray, bpm: np.ndarray) -> np.ndarray:
     phase = 2 * np.pi * (step % SLOT_STEPS) / SLOT_STEPS
     features[:, :, -4] = np.sin(phase)
     features[:, :, -3] = np.cos(phase)
-    bpm = np.clip(np.asarray(bpm, float), 30, 300)
-    features[:, :, -2] = (np.log2(bpm / 110))[:, None]
-    # A drummer's deviation in seconds changes less with tempo than its share of a step does.
-    features[:, :, -1] = (15 / bpm / 0.15 - 1)[:, None]
+    features[:, :, -2:] = tempo_features(bpm)[:, None]
     return features
+
+
+def tempo_features(bpm: np.ndarray) -> np.ndarray:
+    """The tempo inputs, (n, 2), of tempos (n,): octaves around 110, and the length of a step.
+
+    A drummer's deviation in seconds changes less with tempo than its share of a step does.
+    """
+    bpm = np.clip(np.asarray(bpm, float), 30, 300)
+    return np.stack([np.log2(bpm / 110), 15 / bpm / 0.15 - 1], axis=1)
 
 
 def cells_from_hits(

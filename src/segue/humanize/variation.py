@@ -5,31 +5,34 @@ from __future__ import annotations
 import numpy as np
 
 
-def sample_deviation(
-    step: np.ndarray, voice: np.ndarray, shared: float, kept: float, rng: np.random.Generator
+def sample_drift(
+    place: np.ndarray, kept: float, rng: np.random.Generator, series: np.ndarray | int = 0
 ) -> np.ndarray:
-    """Deviations of spread 1, shape (n,), that drift from hit to hit as a player's do.
+    """Deviations of mean 0 and variance 1, shape (n,): a first-order autoregression over places.
 
-    `step` (n,) is the place of each hit in steps from the start, `voice` (n,) what plays it. A share
-    `shared` of the variance is common to all voices, the rest is each voice's own; each follows a
-    first-order autoregression that keeps `kept` of itself from one step to the next. Hits of one voice and
-    step deviate together.
+    `place` (n,) are integers in any order; `kept` is what remains of a deviation one place on. Notes of
+    different `series` (n,) deviate independently, notes of one series and place together.
     """
-    noise = np.zeros(len(step))
-    noise += np.sqrt(shared) * _drift(step, kept, rng)
-    for v in np.unique(voice):
-        mine = voice == v
-        noise[mine] += np.sqrt(1 - shared) * _drift(step[mine], kept, rng)
-    return noise
+    keys = np.stack([np.broadcast_to(series, len(place)), place], axis=1)
+    order = np.lexsort((keys[:, 1], keys[:, 0]))
+    step = np.diff(keys[order], axis=0, prepend=keys[order][:1])
+    first = np.any(step != 0, axis=1)
+    first[:1] = True
+    distinct = step[first]
+    memory = np.where(distinct[:, 0] == 0, float(kept) ** np.maximum(distinct[:, 1], 0), 0.0)
+    memory[:1] = 0.0
+    values = rng.standard_normal(len(memory)) * np.sqrt(1 - memory**2)
+    if kept > 0:
+        before, chain = 0.0, []
+        for m, fresh in zip(memory.tolist(), values.tolist(), strict=True):
+            before = m * before + fresh
+            chain.append(before)
+        values = np.array(chain)
+    result = np.empty(len(place))
+    result[order] = values[np.cumsum(first) - 1]
+    return result
 
 
-def _drift(step: np.ndarray, kept: float, rng: np.random.Generator) -> np.ndarray:
-    """A stationary first-order autoregression of variance 1 at the given steps (n,), any order."""
-    places, back = np.unique(step, return_inverse=True)
-    fresh = rng.standard_normal(len(places))
-    memory = kept ** np.diff(places, prepend=places[:1])
-    value, values = 0.0, np.empty(len(places))
-    for i, (m, f) in enumerate(zip(memory.tolist(), fresh.tolist(), strict=True)):
-        value = f if i == 0 else m * value + (1 - m * m) ** 0.5 * f
-        values[i] = value
-    return values[back]
+def mix(share: float, common: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """Two independent deviations of variance 1 as one of variance 1; `share` of the variance is `common`."""
+    return np.sqrt(share) * common + np.sqrt(1 - share) * own

@@ -52,7 +52,7 @@ def apply(data: bytes, path: str, settings: Settings) -> StageResult:
     score, warnings, kind = read(data, path, settings["timeout_s"])
     _check_limits(score, settings)
     chords = [{"tick": text.tick, "label": text.text.strip()} for text in chord_markers(score)]
-    tracks = _describe_tracks(score)
+    tracks = _describe_tracks(score, played=kind == "midi")
     entries: dict[str, Any] = {
         "id": piece_id(path),
         "source": {
@@ -138,7 +138,8 @@ def _typical_bpm(score: Score, end: int) -> float:
     return float(bpm[order][np.searchsorted(held, held[-1] / 2)])
 
 
-def _describe_tracks(score: Score) -> list[dict[str, Any]]:
+def _describe_tracks(score: Score, played: bool) -> list[dict[str, Any]]:
+    """The entries of the tracks; notation was never `played`, however odd its tuplets."""
     entries = []
     for track, role in zip(score.tracks, find_roles(score), strict=True):
         level = nomml(track.notes["onset_tick"])
@@ -149,7 +150,7 @@ def _describe_tracks(score: Score) -> list[dict[str, Any]]:
                 "program": track.program,
                 "notes": len(track.notes),
                 "role": role,
-                "human_timing": is_human(level),
+                "human_timing": played and is_human(level),
                 "nomml": level,
             }
         )

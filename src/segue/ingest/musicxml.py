@@ -15,25 +15,17 @@ from __future__ import annotations
 import io
 import zipfile
 import zlib
-from collections import defaultdict
-from dataclasses import dataclass, field
 from fractions import Fraction
 from xml.etree import ElementTree
 
-from segue.ingest.barlines import meters_from_bars
+from segue.ingest.unfold import Bar, Note, Part, lay_out
 from segue.score import (
     DRUM_CHANNEL,
     TICKS_PER_QUARTER,
-    KeySignature,
     Meter,
     Score,
-    Tempo,
-    Text,
-    Track,
-    make_notes,
 )
 
-_LYRIC, _MARKER = 5, 6
 _STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _UNIT_QUARTERS = {
     "breve": 8, "whole": 4, "half": 2, "quarter": 1, "eighth": Fraction(1, 2),
@@ -53,7 +45,6 @@ _KINDS = {
 }  # fmt: skip
 _ACCIDENTALS = {-2: "bb", -1: "b", 0: "", 1: "#", 2: "##"}
 _MOST_XML_BYTES = 256 << 20
-_MOST_PLAYED_BARS = 20_000
 _DEFAULT_VELOCITY = 80
 _UNPACK_ERRORS = (zipfile.BadZipFile, zlib.error, KeyError, NotImplementedError, RuntimeError, EOFError)
 _SNARE = 38
@@ -61,41 +52,6 @@ _SNARE = 38
 
 class MusicXmlError(ValueError):
     """The bytes are no MusicXML that can be read; the message says why in one sentence."""
-
-
-@dataclass
-class _Note:
-    start: int
-    duration: int
-    pitch: int
-    velocity: int
-    staff: int
-    tied_from: bool
-    tied_to: bool
-    words: dict[str, str]
-
-
-@dataclass
-class _Bar:
-    """What one part holds in one measure; positions in ticks from its start."""
-
-    length: int = 0
-    notes: list[_Note] = field(default_factory=list)
-    tempos: list[tuple[int, int]] = field(default_factory=list)
-    markers: list[tuple[int, str]] = field(default_factory=list)
-    meter: Meter | None = None
-    key: tuple[int, bool] | None = None
-    forward: bool = False
-    backward: int = 0
-    endings: tuple[int, ...] = ()
-
-
-@dataclass
-class _Part:
-    name: str
-    program: int
-    is_drum: bool
-    bars: list[_Bar]
 
 
 def read_musicxml(data: bytes) -> tuple[Score, list[str]]:
@@ -114,7 +70,7 @@ def read_musicxml(data: bytes) -> tuple[Score, list[str]]:
     try:
         parts = [_PartReader(root, part, warnings).read() for part in root.findall("part")]
         if any(part.bars for part in parts):
-            return _lay_out(parts), list(dict.fromkeys(warnings))
+            return lay_out(parts), list(dict.fromkeys(warnings))
     except (ValueError, KeyError, ZeroDivisionError, OverflowError) as error:
         raise MusicXmlError(f"the MusicXML holds a value that cannot be read: {error}") from None
     raise MusicXmlError("the MusicXML holds no part with music")
@@ -155,6 +111,8 @@ class _PartReader:
     def __init__(self, root: ElementTree.Element, part: ElementTree.Element, warnings: list[str]) -> None:
         self._part, self._warnings = part, warnings
         self._divisions = Fraction(1)
+        # A part has a handful of durations and thousands of notes.
+        self._known_ticks: dict[str | None, int] = {}
         self._transpose = 0
         self._velocity = _DEFAULT_VELOCITY
         self._endings: tuple[int, ...] = ()
@@ -174,15 +132,19 @@ class _PartReader:
             if unpitched:
                 self._unpitched[instrument.get("id", "")] = min(max(int(unpitched) - 1, 0), 127)
 
-    def read(self) -> _Part:
+    def read(self) -> Part:
         bars = [self._read_bar(measure) for measure in self._part.iterfind("measure")]
-        return _Part(self._name, self._program, self._is_drum, bars)
+        return Part(self._name, self._program, self._is_drum, bars)
 
     def _ticks(self, divisions: str | None) -> int:
-        return round(Fraction(divisions or 0) / self._divisions * TICKS_PER_QUARTER)
+        if divisions not in self._known_ticks:
+            self._known_ticks[divisions] = round(
+                Fraction(divisions or 0) / self._divisions * TICKS_PER_QUARTER
+            )
+        return self._known_ticks[divisions]
 
-    def _read_bar(self, measure: ElementTree.Element) -> _Bar:
-        bar = _Bar()
+    def _read_bar(self, measure: ElementTree.Element) -> Bar:
+        bar = Bar()
         at = chord_start = 0
         for element in measure:
             match element.tag:
@@ -216,10 +178,11 @@ class _PartReader:
         bar.endings = bar.endings or self._endings
         return bar
 
-    def _read_attributes(self, element: ElementTree.Element, bar: _Bar) -> None:
+    def _read_attributes(self, element: ElementTree.Element, bar: Bar) -> None:
         divisions = element.findtext("divisions")
         if divisions:
             self._divisions = Fraction(divisions)
+            self._known_ticks.clear()
             if self._divisions <= 0:
                 raise ValueError(f"divisions of {divisions}")
         time = element.find("time")
@@ -236,7 +199,7 @@ class _PartReader:
             octaves = int(transpose.findtext("octave-change") or 0)
             self._transpose = round(float(transpose.findtext("chromatic") or 0)) + 12 * octaves
 
-    def _read_note(self, element: ElementTree.Element, start: int, duration: int, bar: _Bar) -> None:
+    def _read_note(self, element: ElementTree.Element, start: int, duration: int, bar: Bar) -> None:
         pitch = self._pitch(element)
         if pitch is None or duration <= 0:
             return
@@ -251,7 +214,7 @@ class _PartReader:
         if notations is not None and notations.find("articulations/staccato") is not None:
             duration = max(duration // 2, 1)
         staff = int(element.findtext("staff") or 1)
-        note = _Note(start, duration, pitch, self._velocity, staff, "stop" in ties, "start" in ties, words)
+        note = Note(start, duration, pitch, self._velocity, staff, "stop" in ties, "start" in ties, words)
         bar.notes.append(note)
 
     def _pitch(self, element: ElementTree.Element) -> int | None:
@@ -267,7 +230,7 @@ class _PartReader:
             return self._unpitched.get(instrument.get("id", "") if instrument is not None else "", _SNARE)
         return None
 
-    def _read_direction(self, element: ElementTree.Element, at: int, bar: _Bar) -> None:
+    def _read_direction(self, element: ElementTree.Element, at: int, bar: Bar) -> None:
         at = max(at + self._ticks(element.findtext("offset")), 0)
         for dynamics in element.iterfind("direction-type/dynamics"):
             for name in dynamics:
@@ -283,7 +246,7 @@ class _PartReader:
             if metronome is not None:
                 self._read_metronome(metronome, at, bar)
 
-    def _read_metronome(self, metronome: ElementTree.Element, at: int, bar: _Bar) -> None:
+    def _read_metronome(self, metronome: ElementTree.Element, at: int, bar: Bar) -> None:
         unit = _UNIT_QUARTERS.get((metronome.findtext("beat-unit") or "").strip())
         try:
             rate = float((metronome.findtext("per-minute") or "").strip())
@@ -293,11 +256,11 @@ class _PartReader:
             dots = len(metronome.findall("beat-unit-dot"))
             self._add_tempo(rate * float(unit) * (2 - 0.5**dots), at, bar)
 
-    def _add_tempo(self, quarters_per_minute: float, at: int, bar: _Bar) -> None:
+    def _add_tempo(self, quarters_per_minute: float, at: int, bar: Bar) -> None:
         if 4 <= quarters_per_minute <= 1000:
             bar.tempos.append((at, round(60e6 / quarters_per_minute)))
 
-    def _read_sound(self, sound: ElementTree.Element, at: int, bar: _Bar) -> None:
+    def _read_sound(self, sound: ElementTree.Element, at: int, bar: Bar) -> None:
         if sound.get("tempo"):
             self._add_tempo(float(sound.attrib["tempo"]), at, bar)
         if sound.get("dynamics"):
@@ -306,7 +269,7 @@ class _PartReader:
         if any(sound.get(jump) for jump in ("dacapo", "dalsegno", "tocoda")):
             self._warnings.append("jumps (D.C., D.S., coda) are not played")
 
-    def _read_barline(self, element: ElementTree.Element, bar: _Bar) -> None:
+    def _read_barline(self, element: ElementTree.Element, bar: Bar) -> None:
         ending = element.find("ending")
         if ending is not None:
             if ending.get("type") == "start":
@@ -349,135 +312,3 @@ def _spelled(step: str | None, alter: str | None) -> str:
     if not step or step.strip() not in _STEPS:
         return ""
     return step.strip() + _ACCIDENTALS.get(round(float(alter or 0)), "")
-
-
-def _playing_order(bars: list[_Bar]) -> list[tuple[int, int]]:
-    """(measure, pass 1, 2, ...) in the order of playing, with repeats and endings played out."""
-    order: list[tuple[int, int]] = []
-    i, start, turn, was_ending = 0, 0, 1, False
-    while i < len(bars) and len(order) < _MOST_PLAYED_BARS:
-        bar = bars[i]
-        if (bar.forward and i != start) or (was_ending and not bar.endings):
-            start, turn = i, 1
-        was_ending = bool(bar.endings)
-        if bar.endings and turn not in bar.endings:
-            i += 1
-            continue
-        order.append((i, turn))
-        if bar.backward and (turn < bar.backward or _has_ending(bars, i, turn + 1)):
-            turn += 1
-            i = start
-            was_ending = False
-            continue
-        if bar.backward and not bar.endings:
-            start, turn = i + 1, 1
-        i += 1
-    return order
-
-
-def _has_ending(bars: list[_Bar], i: int, turn: int) -> bool:
-    """Whether the endings at and right after bar `i` hold one for a further turn."""
-    while i < len(bars) and bars[i].endings:
-        if turn in bars[i].endings:
-            return True
-        i += 1
-    return False
-
-
-def _lay_out(parts: list[_Part]) -> Score:
-    count = max(len(part.bars) for part in parts)
-    for part in parts:
-        part.bars += [_Bar() for _ in range(count - len(part.bars))]
-    columns = list(zip(*(part.bars for part in parts), strict=True))
-    shared = [_merge(column) for column in columns]
-    order = _playing_order(shared)
-    meter = Meter(0, 4, 4)
-    written: list[Meter] = []
-    for bar in shared:
-        meter = bar.meter or meter
-        bar.meter = meter
-        bar.length = bar.length or meter.bar_ticks
-    starts: list[int] = []
-    at = 0
-    for i, _ in order:
-        starts.append(at)
-        written.append(shared[i].meter or meter)
-        at += shared[i].length
-    tempos: dict[int, int] = {}
-    keys: dict[int, tuple[int, bool]] = {}
-    markers: dict[tuple[int, str], None] = {}
-    for start, (i, _) in zip(starts, order, strict=True):
-        tempos.update({start + tick: us for tick, us in shared[i].tempos})
-        markers.update(dict.fromkeys((start + tick, text) for tick, text in shared[i].markers))
-        if shared[i].key is not None:
-            keys[start] = shared[i].key
-    channels = [c for c in range(16) if c != DRUM_CHANNEL]
-    tracks: list[Track] = []
-    for number, part in enumerate(parts):
-        channel = DRUM_CHANNEL if part.is_drum else channels[number % len(channels)]
-        tracks += _tracks_of(part, channel, starts, order)
-    return Score(
-        tracks=tuple(tracks),
-        tempos=tuple(Tempo(t, us) for t, us in sorted(tempos.items())),
-        meters=meters_from_bars(starts, written, at),
-        keys=tuple(KeySignature(t, *key) for t, key in _changes(keys)),
-        texts=tuple(Text(t, _MARKER, text) for t, text in sorted(markers, key=lambda m: m[0])),
-        end_tick=at,
-    )
-
-
-def _merge(column: tuple[_Bar, ...]) -> _Bar:
-    """What holds for all parts in one measure. Keys come from the first part: others may be transposed."""
-    merged = _Bar(length=max(bar.length for bar in column))
-    for bar in column:
-        merged.tempos += bar.tempos
-        merged.markers += bar.markers
-        merged.meter = merged.meter or bar.meter
-        merged.key = merged.key if merged.key is not None else bar.key
-        merged.forward |= bar.forward
-        merged.backward = max(merged.backward, bar.backward)
-        merged.endings = merged.endings or bar.endings
-    return merged
-
-
-def _changes(keys: dict[int, tuple[int, bool]]) -> list[tuple[int, tuple[int, bool]]]:
-    kept: list[tuple[int, tuple[int, bool]]] = []
-    for tick, key in sorted(keys.items()):
-        if not kept or kept[-1][1] != key:
-            kept.append((tick, key))
-    return kept
-
-
-def _tracks_of(part: _Part, channel: int, starts: list[int], order: list[tuple[int, int]]) -> list[Track]:
-    """One track a staff, ties joined; a part without notes gives one empty track."""
-    rows: dict[int, list[list[int]]] = defaultdict(list)
-    words: list[Text] = []
-    open_ties: dict[tuple[int, int], list[int]] = {}
-    for start, (i, turn) in zip(starts, order, strict=True):
-        for note in part.bars[i].notes:
-            onset = start + note.start
-            if note.words:
-                verse = note.words.get(str(turn)) or next(iter(note.words.values()))
-                words.append(Text(onset, _LYRIC, verse))
-            before = open_ties.pop((note.staff, note.pitch), None)
-            if note.tied_from and before is not None and before[0] + before[1] == onset:
-                row = before
-                row[1] += note.duration
-            else:
-                row = [onset, note.duration, note.pitch, note.velocity]
-                rows[note.staff].append(row)
-            if note.tied_to:
-                open_ties[note.staff, note.pitch] = row
-    tracks = []
-    for number, staff in enumerate(sorted(rows) or [1]):
-        columns = list(zip(*rows[staff], strict=True)) or [(), (), (), ()]
-        tracks.append(
-            Track(
-                name=part.name,
-                channel=channel,
-                program=part.program,
-                notes=make_notes(*columns),
-                texts=tuple(sorted(words, key=lambda w: w.tick)) if number == 0 else (),
-            )
-        )
-    return tracks

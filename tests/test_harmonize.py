@@ -8,11 +8,21 @@ import pytest
 import yaml
 
 from segue import harmonize
-from segue.chords import QUALITIES, chords_of_record, parse_chord
+from segue.chords import QUALITIES, chord_index_at, chords_of_record, nearest_majmin_class, parse_chord
 from segue.ingest import apply as ingest
 from segue.midi import read_midi, write_midi
 from segue.runtime import load_model
-from segue.score import KeySignature, Meter, Score, Tempo, Text, Track, beat_starts, make_notes
+from segue.score import (
+    KeySignature,
+    Meter,
+    Score,
+    Tempo,
+    Text,
+    Track,
+    beat_starts,
+    make_notes,
+    ticks_from_seconds,
+)
 
 ROOT = Path(__file__).parents[1]
 POP909 = ROOT.parent / "shared/data/pop909"
@@ -197,6 +207,24 @@ def test_seventh_chords_can_be_left_out():
     assert widest(seventh_chords=False) == 3
 
 
+def test_the_key_is_heard_unless_the_file_writes_it():
+    minor = [69, 71, 72, 74, 76, 76, 77, 74, 76, 72, 71, 69, 68, 71, 69, 69] * 2
+    heard = run(tune(minor, keys=())).record["key"]
+    assert heard == {"tonic": 9, "mode": "minor", "name": "A minor"}
+    given = {"tonic": 0, "mode": "major", "name": "C major"}
+    assert run(tune(minor), record={"key": given}).record["key"] == given
+    assert run(tune(minor, keys=()), record={"key": given}).record["key"] == heard
+
+
+def test_chords_follow_notes_that_ignore_the_grid_of_the_file():
+    aligned = run(tune(meter=(1, 4)))
+    late = run(tune(meter=(1, 4), start=300))
+    assert "grid" not in aligned.report
+    assert late.report["grid"]["moved_beats"] == pytest.approx(300 / 960, abs=0.01)
+    expected = [(t + 300, c) for t, c in labels(aligned)]
+    assert labels(late)[1:] == [(pytest.approx(t, abs=2), c) for t, c in expected[1:]]
+
+
 def test_rhythms():
     held, struck = (run(tune(), rhythm=r).score.tracks[-1].notes for r in ("sustained", "beats"))
     assert set(np.diff(np.unique(struck["onset_tick"])).tolist()) == {960}
@@ -206,10 +234,15 @@ def test_rhythms():
 
 def test_without_a_free_channel_one_is_shared_and_named():
     others = tuple(Track(f"part {c}", c, c, tune().tracks[0].notes[: 20 - c]) for c in range(16) if c != 9)
-    result = run(tune(tracks=others), ["melody"] * 15, track="always")
+    score = tune(tracks=others)
+    result = run(score, ["melody"] * 15, track="always", program=99)
     track = result.score.tracks[-1]
+    # The track with the fewest notes, and its sound.
     assert (track.channel, track.program) == (15, 15)
     assert "part 15" in result.report["track"]["reason"]
+    # Rather a track that has the wanted sound already.
+    same = run(score, ["melody"] * 15, track="always", program=4).score.tracks[-1]
+    assert (same.channel, same.program) == (4, 4)
 
 
 @pytest.mark.parametrize(
@@ -253,9 +286,6 @@ def test_songs_by_their_own_files(alone, least):
         result = run(replace(score, tracks=tracks), roles)
         starts, chords = chords_of_record(result.record)
         rows = [line.split() for line in (folder / "chord_midi.txt").read_text().splitlines()]
-        from segue.chords import chord_index_at, nearest_majmin_class
-        from segue.score import ticks_from_seconds
-
         times = np.arange(float(rows[1][0]), float(rows[-1][1]), 0.25)
         true = np.searchsorted([float(r[0]) for r in rows], times, "right") - 1
         index = chord_index_at(starts, ticks_from_seconds(score, times))

@@ -69,6 +69,38 @@ def test_place_in_the_bar():
     assert not single.place.any()
 
 
+@pytest.mark.parametrize("start", [0, 100, 333, 480, 640, 900])
+def test_phase_is_that_of_the_notes_only_where_the_grid_is_not_theirs(start):
+    onset = start + np.concatenate([np.arange(32) * 960, np.arange(32) * 960 + 480])
+    notes = make_notes(onset, np.repeat([900, 200], 32), np.full(64, 60), 80)
+    score = Score((Track(notes=notes),), meters=(Meter(0, 1, 4),))
+    expected = (start / 960 + 0.5) % 1 - 0.5
+    difference = encoding.phase_of(notes, encoding.beat_grid(score)) - expected
+    assert (difference + 0.5) % 1 - 0.5 == pytest.approx(0, abs=0.01)
+    # A meter with more beats is believed, as far as sixteenths go.
+    grid = encoding.beat_grid(Score((Track(notes=notes),), meters=(Meter(0, 4, 4),)))
+    if start % 240 == 0:
+        assert encoding.phase_of(notes, grid) == 0
+
+
+def test_swing_and_triplets_do_not_move_the_grid():
+    for onset in (np.arange(64) // 2 * 960 + np.arange(64) % 2 * 640, np.arange(64) * 320):
+        notes = make_notes(onset, np.full(64, 300), np.full(64, 60), 80)
+        assert encoding.phase_of(notes, encoding.beat_grid(Score((Track(notes=notes),)))) == 0
+
+
+@pytest.mark.parametrize("phase", [-0.5, -0.2, 0.001, 0.3, 0.49])
+def test_a_moved_grid_covers_the_piece(phase):
+    notes = make_notes([0], [20 * 960], [60], 80)
+    grid = encoding.beat_grid(Score((Track(notes=notes),)), 20 * 960)
+    moved = encoding.shift_grid(grid, phase)
+    assert moved.ticks[0] == 0
+    assert moved.ticks[-1] >= 20 * 960
+    assert (np.diff(moved.ticks) > 0).all()
+    assert moved.ticks[3] == pytest.approx((2 + phase) * 960 + (960 if phase < 0 else 0), abs=1)
+    assert len(moved.number) == len(moved.count) == len(moved.place) == len(moved)
+
+
 def test_scale_of_a_scale_is_its_tonic_and_that_of_its_relative_minor():
     for shift in range(12):
         major = make_notes(

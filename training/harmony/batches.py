@@ -16,8 +16,8 @@ from segue.harmonize.encoding import (
 )
 from training.harmony.data import IGNORE, Song
 
-#: What is heard of a song with accompaniment (melody, tracks) and how often.
-HEARD = (
+#: What is heard of a song (melody, tracks) and how often.
+_HEARD = (
     (True, None, 0.55),
     (True, "both", 0.20),
     (True, "piano", 0.07),
@@ -25,6 +25,8 @@ HEARD = (
     (False, "both", 0.08),
     (False, "piano", 0.04),
 )
+#: The same for a lead sheet, whose accompaniment is made of its chord symbols.
+_HEARD_SHEET = ((True, None, 0.7), (True, "block", 0.15), (True, "upper", 0.1), (False, "block", 0.05))
 MELODY_ALONE = (True, None)
 ALL_TRACKS = (True, "both")
 
@@ -63,8 +65,8 @@ def epoch(
 
 def _fill(song: Song, features: np.ndarray, labels: dict[str, np.ndarray], rng: np.random.Generator) -> None:
     """One random window of a song, written in place."""
-    shares = np.array([h[2] for h in HEARD])
-    melody, tracks, _ = HEARD[rng.choice(len(HEARD), p=shares / shares.sum()) if song.accompaniment else 0]
+    ways = _HEARD_SHEET if song.is_sheet else _HEARD
+    melody, tracks, _ = ways[rng.choice(len(ways), p=[way[2] for way in ways])]
     heard = song_features(song, melody, tracks)
     scale = scale_of(heard)
     if rng.random() < _OTHER_SCALE:

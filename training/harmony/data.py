@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from segue.chords import chord_index_at, chords_of_record, majmin_class, parse_chord
+from segue.chords import NO_CHORD, Chord, chord_index_at, chords_of_record, majmin_class, parse_chord
 from segue.harmonize.encoding import accompaniment_columns, beat_grid, melody_columns, place_in_bar
 from segue.harmonize.vocabulary import classes_of
 from segue.ingest.chords import chord_markers
@@ -25,7 +25,7 @@ from segue.midi import read_midi
 from segue.score import ticks_from_seconds
 
 IGNORE = -1
-_CACHE_VERSION = 5
+_CACHE_VERSION = 6
 
 
 @dataclass
@@ -36,7 +36,8 @@ class Song:
     group: str
     place: np.ndarray
     melody: np.ndarray
-    #: BASS and OTHERS columns by the tracks that sound: "bridge", "piano", "both"; none for lead sheets.
+    #: BASS and OTHERS columns by the tracks that sound: "bridge", "piano", "both"; for lead sheets "block"
+    #: and "upper", the chord symbols themselves as block chords with and without a bass.
     accompaniment: dict[str, np.ndarray]
     #: Nearest majmin class and colour, what the network learns.
     chord: np.ndarray
@@ -52,6 +53,11 @@ class Song:
 
     def __len__(self) -> int:
         return len(self.chord)
+
+    @property
+    def is_sheet(self) -> bool:
+        """Whether it is a lead sheet, of which only the melody was played."""
+        return "block" in self.accompaniment
 
 
 def read_pop909(folder: Path) -> list[Song]:
@@ -108,11 +114,29 @@ def _lead_sheet(path: Path, title: str) -> Song:
         group=f"title-{number}",
         place=grid.place,
         melody=melody_columns(melody, grid.ticks),
-        accompaniment={},
+        accompaniment=_block_chords([NO_CHORD if i < 0 else chords[i] for i in index]),
         **_chord_labels([None if i < 0 else chords[i].harte() for i in index]),
         key=np.full(len(grid), IGNORE),
         notes=_notes_by_beat(melody, grid.ticks),
     )
+
+
+def _block_chords(chords: list[Chord]) -> dict[str, np.ndarray]:
+    """BASS and OTHERS columns of held chords, one a beat: with their bass, and the upper tones alone."""
+    columns = {
+        "block": np.zeros((len(chords), 24), np.float32),
+        "upper": np.zeros((len(chords), 24), np.float32),
+    }
+    for i, chord in enumerate(chords):
+        tones = list(chord.pitch_classes)
+        if not tones:
+            continue
+        columns["block"][i, chord.bass] = 1
+        columns["block"][i, [12 + t for t in tones]] = 1 / len(tones)
+        # In close position the lowest upper tone is the third, fifth or root by turns.
+        columns["upper"][i, tones[i // 8 % min(len(tones), 3)]] = 1
+        columns["upper"][i, [12 + t for t in tones]] = 1 / len(tones)
+    return columns
 
 
 def _intervals(path: Path) -> list[tuple[float, float, str]]:

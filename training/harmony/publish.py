@@ -42,8 +42,8 @@ def publish(network: HarmonyNetwork, songs: list[Song], out: Path, seed: int, se
     """Print the figures of METRICS.md's harmony section beside their floors; write `out`."""
     training = [s for s in songs if not is_validation(s)]
     validation = [s for s in songs if is_validation(s)]
-    pop = [s for s in validation if s.accompaniment]
-    sheets = [s for s in validation if not s.accompaniment]
+    pop = [s for s in validation if not s.is_sheet]
+    sheets = [s for s in validation if s.is_sheet]
     counts = move_counts(training)
     hearings = {name: [heard_by(network, s, heard) for s in pop] for name, heard in HEARD.items()}
     weight = choose_weight(pop, hearings["melody"], counts)
@@ -59,7 +59,7 @@ def publish(network: HarmonyNetwork, songs: list[Song], out: Path, seed: int, se
         "POP909": human_quality(pop),
         "OpenEWLD": human_quality(sheets),
     }
-    floors = floor_figures([s for s in training if s.accompaniment], pop)
+    floors = floor_figures([s for s in training if not s.is_sheet], pop)
     for name, values in {**figures, **floors}.items():
         print(f"{name}: {values}")
     melody = figures["POP909, melody"]

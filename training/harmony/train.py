@@ -44,7 +44,7 @@ def train(songs: list[Song], epochs: int, seed: int, width: int = 64) -> Harmony
     torch.set_num_threads(1)
     rng = np.random.default_rng(seed)
     training = [s for s in songs if not is_validation(s)]
-    validation = [s for s in songs if is_validation(s) and s.accompaniment]
+    validation = [s for s in songs if is_validation(s) and not s.is_sheet]
     network = HarmonyNetwork(width)
     print(f"{sum(p.numel() for p in network.parameters())} parameters, {len(training)} songs", flush=True)
     optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=0.02)

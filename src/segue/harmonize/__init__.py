@@ -15,9 +15,10 @@ import numpy as np
 from segue.chords import NO_CHORD, NO_CHORD_CLASS, Chord, nearest_majmin_class, parse_chord
 from segue.harmonize.accompany import chord_track, record_entry
 from segue.harmonize.decode import Hearing, Progression, find_classes, find_colours, hear
-from segue.harmonize.encoding import Grid, beat_grid, encode, scale_of
+from segue.harmonize.encoding import Grid, beat_grid, encode, phase_of, scale_of, shift_grid
 from segue.harmonize.voicing import Span
 from segue.ingest.chords import chord_markers
+from segue.ingest.key import Key, key_of_signature
 from segue.runtime import Model
 from segue.score import Score, Text, no_notes
 from segue.stage import Record, Settings, StageResult
@@ -66,6 +67,9 @@ def apply(
     existing = _existing(score, record)
     kept = existing if settings["existing"] == "keep" else []
     grid = beat_grid(score, parts.last_tick)
+    phase = 0.0 if kept else phase_of(np.concatenate([parts.melody, parts.accompaniment]), grid)
+    if phase:
+        grid = shift_grid(grid, phase)
     report: dict[str, Any] = {
         "found": {
             "beats": len(grid),
@@ -76,6 +80,9 @@ def apply(
         "changed": {},
         "skipped": [],
     }
+    if phase:
+        reason = "the notes do not lie on the file's beats, so the chords follow the notes"
+        report["grid"] = {"moved_beats": round(phase, 3), "reason": reason}
     changes: dict[str, Any] = {}
     found: list[Symbol] = []
     first = _first_beat(parts, grid)
@@ -85,7 +92,8 @@ def apply(
     else:
         features = encode(parts.melody, parts.accompaniment, grid)
         hearing = hear(models["harmony"], features, scale_of(features))
-        found = _find(hearing, grid, first, kept, models["harmony"], settings, record.get("key"))
+        key = changes["key"] = _key(hearing, score, record)
+        found = _find(hearing, grid, first, kept, models["harmony"], settings, key)
     symbols = [*found, *kept]
     harmonized = _with_symbols(score, found, [] if kept else existing)
     report["changed"] = {"chords": len(found), "removed_chords": 0 if kept else len(existing), "notes": 0}
@@ -126,6 +134,17 @@ def _existing(score: Score, record: Record) -> list[Symbol]:
     return sorted(symbols, key=lambda s: s.tick)
 
 
+def _key(hearing: Hearing, score: Score, record: Record) -> dict[str, Any]:
+    """The key that the model hears, or the record's where a key signature of the file agrees with that."""
+    given = record.get("key")
+    written = {key_of_signature(signature) for signature in score.keys}
+    if given and Key(given["tonic"], given["mode"]) in written:
+        return dict(given)
+    heard = int(hearing.key.argmax())
+    key = Key(heard % 12, "minor" if heard >= 12 else "major")
+    return {"tonic": key.tonic, "mode": key.mode, "name": key.name}
+
+
 def _first_beat(parts: _Parts, grid: Grid) -> int:
     """The beat in which the first note begins: there is no chord before it."""
     return max(int(np.searchsorted(grid.ticks, parts.first_tick, "right")) - 1, 0)
@@ -138,13 +157,12 @@ def _find(
     kept: list[Symbol],
     model: Model,
     settings: Settings,
-    key: Mapping[str, Any] | None,
+    key: Mapping[str, Any],
 ) -> list[Symbol]:
     """New chord symbols, one where the chord changes, up to the first kept one."""
     fixed = np.full(len(grid), -1)
     fixed[:first] = NO_CHORD_CLASS
-    for symbol, following in zip(kept, [*kept[1:], None], strict=True):
-        stop = grid.ticks[-1] if following is None else following.tick
+    for symbol, stop in zip(kept, _stops(kept, int(grid.ticks[-1])), strict=True):
         inside = (grid.ticks[:-1] >= symbol.tick) & (grid.ticks[:-1] < stop)
         fixed[inside] = nearest_majmin_class(symbol.chord)
     size = settings["grid"]
@@ -182,6 +200,10 @@ def _no_track_reason(parts: _Parts, symbols: list[Symbol], track: str) -> str | 
 
 def _spans(symbols: list[Symbol], end: int) -> list[Span]:
     """The chords with the ticks between which they sound; the last one sounds to `end`."""
-    stops = [*(s.tick for s in symbols[1:]), end]
-    pairs = zip(symbols, stops, strict=True)
+    pairs = zip(symbols, _stops(symbols, end), strict=True)
     return [Span(s.chord, s.tick, stop) for s, stop in pairs if s.chord.is_chord and stop > s.tick]
+
+
+def _stops(symbols: list[Symbol], end: int) -> list[int]:
+    """The tick up to which each symbol holds."""
+    return [*(s.tick for s in symbols[1:]), end][: len(symbols)]

@@ -104,20 +104,22 @@ def viterbi(emission: np.ndarray, change: np.ndarray, progression: Progression) 
     if cells == 0:
         return np.zeros(0, np.int64)
     weight = progression.weight
-    move = weight * progression.move
-    stay = weight * np.log(np.clip(1 - change, 0.01, 0.99))
-    leave = weight * np.log(np.clip(change, 0.01, 0.99))
+    change = np.clip(change, 0.01, 0.99)
+    leave = weight * np.log(change)
+    # Staying is a move to the same class that does not pay for leaving.
+    stay = weight * np.log(1 - change) - leave
+    gain = emission + leave[:, None]
+    move = np.ascontiguousarray(weight * progression.move.T)
     classes = np.arange(MAJMIN_CLASSES)
     back = np.empty((cells, MAJMIN_CLASSES), np.int64)
-    score = emission[0].copy()
+    reached = np.empty_like(move)
+    score = emission[0]
     for t in range(1, cells):
-        moved = score[:, None] + move
-        origin = moved.argmax(axis=0)
-        best = moved[origin, classes] + leave[t]
-        kept = score + stay[t]
-        keep = kept >= best
-        back[t] = np.where(keep, classes, origin)
-        score = np.where(keep, kept, best) + emission[t]
+        np.add(move, score, out=reached)
+        reached.flat[:: MAJMIN_CLASSES + 1] = score + stay[t]
+        origin = reached.argmax(axis=1)
+        back[t] = origin
+        score = reached[classes, origin] + gain[t]
     path = np.empty(cells, np.int64)
     path[-1] = int(score.argmax())
     for t in range(cells - 1, 0, -1):

@@ -80,7 +80,7 @@ def lead_voices(spans: list[Span], melody: np.ndarray) -> list[np.ndarray]:
     total = costs[0]
     back: list[np.ndarray] = []
     for i in range(1, len(spans)):
-        motion = _motion(candidates[i - 1], candidates[i]) + total[:, None]
+        motion = _motion(spans[i - 1].chord, spans[i].chord) + total[:, None]
         origin = motion.argmin(axis=0)
         back.append(origin)
         total = motion[origin, np.arange(len(origin))] + costs[i]
@@ -92,11 +92,13 @@ def lead_voices(spans: list[Span], melody: np.ndarray) -> list[np.ndarray]:
     return [c[i] for c, i in zip(candidates, reversed(chosen), strict=True)]
 
 
-def _motion(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+@lru_cache(maxsize=1024)
+def _motion(before: Chord, after: Chord) -> np.ndarray:
     """Semitones that the upper voices move, (candidates before, candidates after); extra voices are free."""
-    voices = min(before.shape[1], after.shape[1]) - 1
-    a, b = before[:, -voices:], after[:, -voices:]
-    return np.abs(a[:, None] - b[None]).sum(axis=2).astype(float)
+    first, second = voicings_of(before), voicings_of(after)
+    voices = min(first.shape[1], second.shape[1]) - 1
+    a, b = first[:, -voices:], second[:, -voices:]
+    return np.abs(a[:, None] - b[None]).sum(axis=2).astype(np.float32)
 
 
 def _own_costs(spans: list[Span], candidates: list[np.ndarray], melody: np.ndarray) -> list[np.ndarray]:
@@ -106,28 +108,34 @@ def _own_costs(spans: list[Span], candidates: list[np.ndarray], melody: np.ndarr
     order = np.argsort(onset, kind="stable")
     onset, end, pitch = onset[order], end[order], melody["pitch"][order].astype(np.int64)
     longest = int((end - onset).max()) if len(onset) else 0
+    low = np.searchsorted(onset, [span.start - longest for span in spans])
+    high = np.searchsorted(onset, [span.end for span in spans])
     costs = []
-    for span, voicings in zip(spans, candidates, strict=True):
-        upper = voicings[:, 1:]
-        width = upper[:, -1] - upper[:, 0]
-        cost = _OFF_CENTRE * np.abs(upper.mean(axis=1) - _CENTRE) + _NARROW * (width < 5)
-        cost += _WIDE * (upper[:, 0] - voicings[:, 0] < 3)
-        low, high = np.searchsorted(onset, [span.start - longest, span.end])
-        sounding = end[low:high] > span.start
+    for span, voicings, first, last in zip(spans, candidates, low.tolist(), high.tolist(), strict=True):
+        cost, clash = _static_costs(span.chord)
+        held = np.minimum(end[first:last], span.end) - np.maximum(onset[first:last], span.start)
+        sounding = held > 0
         if sounding.any():
-            heard = pitch[low:high][sounding]
-            held = np.minimum(end[low:high][sounding], span.end) - np.maximum(
-                onset[low:high][sounding], span.start
-            )
-            over = np.maximum(upper[:, -1] - heard.min() + 1, 0)
-            apart = np.abs(upper[:, :, None] - heard) % 12
-            semitone = ((apart == 1) | (apart == 11)).any(axis=1)
-            # Only close clashes count: an octave and a semitone is a colour.
-            near = np.abs(upper[:, :, None] - heard).min(axis=1) < 3
-            cost = cost + _ABOVE_MELODY * over
-            cost += _CLASH * (semitone & near) @ (held / max(span.end - span.start, 1))
+            heard = pitch[first:last][sounding]
+            over = np.maximum(voicings[:, -1] - (heard.min() - 1), 0)
+            share = held[sounding] / (span.end - span.start)
+            cost = cost + _ABOVE_MELODY * over + _CLASH * (clash[:, heard] @ share)
         costs.append(cost)
     return costs
+
+
+@lru_cache(maxsize=1024)
+def _static_costs(chord: Chord) -> tuple[np.ndarray, np.ndarray]:
+    """Cost of each candidate whatever the melody, (candidates,), and whether it clashes with a melody pitch,
+    (candidates, 128): an upper voice a semitone away, within the octave.
+    """
+    voicings = voicings_of(chord)
+    upper = voicings[:, 1:]
+    cost = _OFF_CENTRE * np.abs(upper.mean(axis=1) - _CENTRE)
+    cost += _NARROW * (upper[:, -1] - upper[:, 0] < 5)
+    cost += _WIDE * (upper[:, 0] - voicings[:, 0] < 3)
+    clash = (np.abs(upper[:, :, None] - np.arange(128)) == 1).any(axis=1)
+    return cost, clash.astype(float)
 
 
 def play(

@@ -34,7 +34,8 @@ _LINUX_NAMES = ("libfluidsynth.so.3", "libfluidsynth.so.2")
 _SYSTEM_SOUNDFONTS = ("/usr/share/sounds/sf2", "/usr/share/soundfonts", "/usr/local/share/soundfonts")
 _PREFERRED_SOUNDFONTS = ("default.sf2", "default-GM.sf2", "FluidR3_GM.sf2", "TimGM6mb.sf2")
 _LOG_LEVELS = 5
-_DRUM_CHANNEL, _MELODIC_CHANNEL = 1, 0
+#: FluidSynth's channel type and the bank in which it looks for programs.
+_DRUMS, _MELODIC = (1, 128), (0, 0)
 
 _int, _pointer, _text, _double = ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_double
 _LogFunction = ctypes.CFUNCTYPE(None, _int, _text, _pointer)
@@ -50,6 +51,7 @@ _SIGNATURES = {
     "delete_fluid_synth": (None, [_pointer]),
     "fluid_synth_sfload": (_int, [_pointer, _text, _int]),
     "fluid_synth_set_channel_type": (_int, [_pointer, _int, _int]),
+    "fluid_synth_bank_select": (_int, [_pointer, _int, _int]),
     "fluid_synth_noteon": (_int, [_pointer, _int, _int, _int]),
     "fluid_synth_noteoff": (_int, [_pointer, _int, _int]),
     "fluid_synth_cc": (_int, [_pointer, _int, _int, _int]),
@@ -176,9 +178,10 @@ class Synthesizer:
         }
 
     def set_drums(self, channel: int, is_drum: bool) -> None:
-        """Make a channel a percussion channel (bank 128), or a melodic one."""
-        kind = _DRUM_CHANNEL if is_drum else _MELODIC_CHANNEL
+        """Make a channel a percussion channel, or a melodic one; the type alone does not change the bank."""
+        kind, bank = _DRUMS if is_drum else _MELODIC
         self._library.fluid_synth_set_channel_type(self._synth, channel, kind)
+        self._library.fluid_synth_bank_select(self._synth, channel, bank)
 
     def send(self, status: int, channel: int, data1: int, data2: int) -> bool:
         """Send one channel message; False when FluidSynth refuses it (a note that nothing can play)."""

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from segue import humanize
 from segue.humanize.drums import blend_velocity, expected_shift, human_residual
+from segue.humanize.variation import sample_drift
 from segue.midi import read_midi, write_midi
 from segue.runtime import load_model
 from segue.score import (
@@ -251,6 +252,45 @@ def test_notes_do_not_slip_before_their_program_change_or_bend():
         assert notes["onset_tick"][2] >= 1920
 
 
+def test_repeated_notes_never_run_into_each_other():
+    onset = np.arange(64) * 240
+    track = Track("bass", 0, notes=make_notes(onset, np.full(64, 240), np.full(64, 40), 80))
+    drums = Track("roll", 9, notes=make_notes(onset, np.full(64, 240), np.full(64, 38), 80))
+    for seed in range(4):
+        score = run(Score((track, drums)), seed=seed, variation=1, amount=2).score
+        for played in score.tracks:
+            assert np.any(played.notes["duration_tick"] != 240), "the test has nothing to keep apart"
+            assert overlaps(played.notes) == 0
+
+
+def test_drift_keeps_what_it_should():
+    rng = np.random.default_rng(0)
+    place = rng.permutation(np.repeat(np.arange(20_000), 2))
+    drift = sample_drift(place, 0.8, rng)
+    order = np.argsort(place, kind="stable")
+    pairs = drift[order].reshape(-1, 2)
+    assert (pairs[:, 0] == pairs[:, 1]).all(), "one place, one deviation"
+    value = pairs[:, 0]
+    assert value.std() == pytest.approx(1, abs=0.05)
+    for lag in (1, 2, 4):
+        assert np.corrcoef(value[lag:], value[:-lag])[0, 1] == pytest.approx(0.8**lag, abs=0.05)
+    own = sample_drift(np.tile(np.arange(10_000), 2), 0.8, rng, series=np.repeat([0, 1], 10_000))
+    assert np.corrcoef(own[:10_000], own[10_000:])[0, 1] == pytest.approx(0, abs=0.08)
+    assert sample_drift(np.zeros(0, int), 0.5, rng).tolist() == []
+
+
+def test_drum_timing_drifts_and_does_not_jitter():
+    score = Score((drum_loop(64),), (Tempo(0, 500_000),))
+    shifts = []
+    for variation in (0, 1):
+        notes = run(score, seed=1, variation=variation).score.tracks[0].notes
+        hat = np.sort(notes["onset_tick"][notes["pitch"] == 42]).astype(float)
+        shifts.append(hat - np.arange(512) * 480)
+    varied = (shifts[1] - shifts[0])[8:-8]
+    # Independent noise would come near 0.
+    assert np.corrcoef(varied[1:], varied[:-1])[0, 1] > 0.2
+
+
 def test_velocity_blends_from_written_to_expected_and_beyond():
     written, expected = np.full(4, 100.0), np.array([40.0, 80, 60, np.nan])
     voice = np.array([0, 0, 1, 1])
@@ -301,8 +341,10 @@ def scores(draw):
     tracks = []
     for _ in range(draw(st.integers(0, 3))):
         channel = draw(st.sampled_from([0, 1, 9]))
-        pitches = st.integers(35, 60) if channel == 9 else st.integers(0, 127)
-        row = st.tuples(st.integers(0, 60), st.integers(1, 2000), pitches, st.integers(1, 127))
+        # Few pitches, so that notes follow and overlap others of their own.
+        pitches = st.sampled_from([36, 38, 42, 75] if channel == 9 else [0, 60, 61, 127])
+        durations = st.one_of(st.integers(1, 2000), st.just(grid))
+        row = st.tuples(st.integers(0, 60), durations, pitches, st.integers(1, 127))
         rows = draw(st.lists(row, max_size=40))
         onset, duration, pitch, velocity = (list(c) for c in zip(*rows, strict=True)) if rows else ([],) * 4
         tracks.append(

@@ -29,8 +29,8 @@ GRID_SHARE, BEAT_SHARE = 0.8, 0.15
 FOLLOW, FOLLOW_TICKS = 0.8, 480
 #: What the notes of a chord share of a player's deviation from the expected, as a share of its variance, and
 #: what the next chord keeps of that; measured on the network's residuals over the validation pieces.
-TIMING_COMMON, TIMING_KEPT = 0.3, 0.0
-VELOCITY_COMMON, VELOCITY_KEPT = 0.4, 0.7
+TIMING_COMMON, TIMING_KEPT = 0.3, 0.5
+VELOCITY_COMMON, VELOCITY_KEPT = 0.5, 0.8
 #: No note is moved further than this, in ms.
 MAX_SHIFT_MS = 80.0
 

@@ -6,6 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from segue import harmonize
 from segue.chords import QUALITIES, chord_index_at, chords_of_record, nearest_majmin_class, parse_chord
@@ -21,6 +24,7 @@ from segue.score import (
     Track,
     beat_starts,
     make_notes,
+    no_notes,
     ticks_from_seconds,
 )
 
@@ -254,6 +258,52 @@ def test_both_backends_write_the_same_bytes(name):
     results = [run(stage.score, record=stage.record, backend=b, track="always") for b in ("onnx", "tflite")]
     assert write_midi(results[0].score) == write_midi(results[1].score)
     assert results[0].record == results[1].record
+
+
+@st.composite
+def scores(draw):
+    def notes():
+        rows = draw(
+            st.lists(
+                st.tuples(st.integers(0, 40_000), st.integers(1, 9000), st.integers(0, 127)), max_size=12
+            )
+        )
+        return make_notes(*zip(*rows, strict=True), 80) if rows else no_notes()
+
+    channels = draw(st.lists(st.sampled_from([0, 1, 5, 9, None]), min_size=1, max_size=4))
+    tracks = tuple(
+        Track(f"track {i}", c, 0, notes() if c is not None else no_notes()) for i, c in enumerate(channels)
+    )
+    meters = draw(
+        st.sampled_from([(), (Meter(0, 3, 4),), (Meter(0, 7, 8), Meter(5000, 4, 4)), (Meter(960, 1, 4),)])
+    )
+    texts = draw(st.sampled_from([(), (Text(0, 6, "A"),), (Text(3000, 6, "G7"), Text(9000, 6, "N.C."))]))
+    return Score(tracks, meters=meters, texts=texts)
+
+
+@given(scores(), st.sampled_from(["auto", "beat", "half", "bar"]), st.sampled_from(["auto", "always"]))
+@hypothesis_settings(max_examples=60, deadline=None)
+def test_any_score_keeps_what_it_has(score, grid, track):
+    roles = [
+        ("drums" if t.is_drum else ("melody", "bass", "other")[i % 3]) for i, t in enumerate(score.tracks)
+    ]
+    result = run(score, roles, grid=grid, track=track)
+    made = result.score
+    assert made.tracks[: len(score.tracks)] == score.tracks
+    assert set(score.texts) <= set(made.texts)
+    assert (made.meters, made.tempos, made.keys) == (score.meters, score.tempos, score.keys)
+    added = made.tracks[len(score.tracks) :]
+    assert len(added) <= 1
+    assert all(t.channel not in {9, None} | {s.channel for s in score.tracks} for t in added)
+    assert [t.tick for t in made.texts] == sorted(t.tick for t in made.texts)
+    if not any(len(t.notes) for t in score.tracks if not t.is_drum):
+        assert made is score
+    else:
+        assert len(result.record.get("tracks", roles)) == len(made.tracks)
+        ticks = [c["tick"] for c in result.record["chords"]]
+        assert ticks == sorted(set(ticks))
+    again = run(score, roles, grid=grid, track=track)
+    assert write_midi(again.score) == write_midi(made)
 
 
 def pop_song():

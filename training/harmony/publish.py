@@ -55,6 +55,10 @@ def publish(network: HarmonyNetwork, songs: list[Song], out: Path, seed: int, se
     figures["OpenEWLD, melody"] = chord_figures(
         sheets, [heard_by(network, s, HEARD["melody"]) for s in sheets], progression
     )
+    block = (True, "block")
+    figures["OpenEWLD, melody and block chords"] = chord_figures(
+        sheets, [heard_by(network, s, block) for s in sheets], progression
+    )
     figures["human chords"] = {
         "POP909": human_quality(pop),
         "OpenEWLD": human_quality(sheets),
@@ -96,8 +100,7 @@ def publish(network: HarmonyNetwork, songs: list[Song], out: Path, seed: int, se
 
 def card_prose(figures: dict[str, Any], floors: dict[str, Any], training: int, pop: int, sheets: int) -> str:
     """The text of the card."""
-    melody, full, lead = (figures[k] for k in ("POP909, melody", "POP909, all tracks", "OpenEWLD, melody"))
-    names = {"POP909, melody alone": melody, "POP909, all tracks": full, "OpenEWLD, melody alone": lead}
+    names = {name: f for name, f in figures.items() if "accuracy" in f}
     rows = [_row(f"**{name}**", f) for name, f in names.items()]
     rows += [_row(f"floor: {name}", f) for name, f in floors.items()]
     quality = {n: f["quality"] for n, f in names.items()}

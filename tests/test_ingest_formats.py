@@ -357,6 +357,17 @@ def test_abc_staccato_is_short_and_a_rest_is_silent():
     ]  # fmt: skip
 
 
+def test_abc_decorations_stay_with_their_notes():
+    score, _ = read_abc(abc('u"G"G v.A .uB|Hz uG H|]'))
+    assert notes_of(score) == [(0, 960, 67), (960, 480, 69), (1920, 480, 71), (3840, 960, 67)]
+    assert [(t.tick, t.text) for t in score.texts] == [(0, "G")]
+
+
+def test_abc_is_played_as_written_whatever_the_kind_of_tune():
+    score, _ = read_abc(abc("CDEF GHABc|", head="R:hornpipe\nM:4/4\nL:1/8\nK:C\n"))
+    assert [onset for onset, _, _ in notes_of(score)] == list(range(0, 3840, 480))
+
+
 def test_abc_signs_within_texts_and_comments_are_no_bar_lines():
     score, _ = read_abc(abc('"_a|b"G2 A % no | bar\n[K:D]!f!F3|]'))
     assert notes_of(score)[-1][2] == 66

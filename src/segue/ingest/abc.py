@@ -35,11 +35,15 @@ _LATE_TICKS = 2
 _PLAIN = ("%%MIDI nobeataccents", "%%MIDI chordattack 0")
 #: The note that stands for a rest: below any tune, and far enough from either end to be transposed.
 _REST_NOTE = "D,,,"
-#: What stands between notes: texts, inline fields, decorations, bar lines, staccato dots, rests.
+#: What stands between notes: texts, inline fields, decorations, bar lines, staccato dots, rests. Letters
+#: that decorate what follows go with it, since nothing may come between them and a note.
 _SIGN = re.compile(
+    r"(?P<letters>[~HLMOPSTuv]*)(?:"
     r'"(?P<text>[^"\n]*)"|\[[A-Za-z]:[^\]\n]*\]|!(?P<decoration>[^!\n|]*)!'
-    r"|(?P<bar>:*(?:\[?\|)[|:\]]*|::+)|(?P<dot>\.)(?=[\s(~uvTHLMOPS]*\[?[\^_=]*[A-Ga-g])|(?P<rest>[zx])"
+    r"|(?P<bar>:*(?:\[?\|)[|:\]]*|::+)|(?P<dot>\.)(?=[\s(~HLMOPSTuv]*\[?[\^_=]*[A-Ga-g])|(?P<rest>[zx])"
+    r")"
 )
+_RHYTHM = re.compile(r"^R:.*\n?|\[R:[^\]\n]*\]", re.M)
 _WORDS = re.compile(r"^[wW]:", re.M)
 _CHORD = re.compile(r"[A-G][#b♯♭]?")
 _COMMENT = re.compile(r"(?<!\\)%.*$")
@@ -64,6 +68,8 @@ def read_abc(data: bytes, timeout_s: float = 30) -> tuple[Score, list[str]]:
     tune = re.split(r"\n[ \t]*\n", tune.strip("\n"), maxsplit=1)[0]
     if len(starts) > 1:
         warnings.append(f"the file holds {len(starts)} tunes; the first was taken")
+    # By the kind of tune abc2midi would swing a hornpipe; and a fermata would move every bar line after it.
+    tune = _RHYTHM.sub("", tune)
     marked, chords = _mark(tune)
     score, read_warnings = read_midi(_run_abc2midi(_settings_of(head) + marked, timeout_s))
     words: list[tuple[Text, ...]] = []
@@ -100,11 +106,11 @@ def _mark(tune: str) -> tuple[str, list[str]]:
                 return sign
             if label not in chords:
                 chords.append(label)
-            return _controller(_CHORD_CONTROLLER, chords.index(label) + 1)
+            return _controller(_CHORD_CONTROLLER, chords.index(label) + 1) + match["letters"]
         if match["bar"] is not None:
-            return _controller(_BAR_CONTROLLER, 1) + sign
+            return _controller(_BAR_CONTROLLER, 1) + match["bar"]
         if match["dot"] is not None or match["decoration"] == "staccato":
-            return _controller(_STACCATO_CONTROLLER, 1)
+            return _controller(_STACCATO_CONTROLLER, 1) + match["letters"]
         if match["rest"] is not None:
             return _controller(_REST_CONTROLLER, 1) + _REST_NOTE
         return sign
@@ -146,7 +152,7 @@ def _run_abc2midi(tune: str, timeout_s: float) -> bytes:
         source.write_text(tune, encoding="utf-8")
         try:
             done = subprocess.run(
-                [program, source, "-silent", "-NCOM", "-o", target],
+                [program, source, "-silent", "-NCOM", "-NFER", "-o", target],
                 capture_output=True,
                 timeout=timeout_s,
                 check=False,

@@ -113,7 +113,7 @@ def _plain_gain(power: np.ndarray, peak: float, target_lufs: float, sample_rate:
 def _search_gain(
     power: np.ndarray, need: np.ndarray, gain: int, most: int, target_lufs: float, sample_rate: int
 ) -> tuple[int, str | None]:
-    """The gain, in 1/1024 dB, up to `most`, that makes the limited audio as loud as the target, and a note."""
+    """The gain in 1/1024 dB, up to `most`, that makes the limited audio as loud as the target, and a note."""
     most = min(most, round(MAX_REDUCTION_DB * _PARTS) - int(need.max()))
     gain = min(gain, most)
     for _ in range(20):

@@ -175,13 +175,14 @@ Infilling, {metrics["infilling"]["gaps"]} places; steps in semitones, fills at t
 Endings: the likelihood of a section end tells the last note of a tune from a random inner note with an area
 under the ROC of {endings["area_under_roc"]}. With the stage's thresholds
 {endings["stage_finished_called_open"]:.1%} of whole tunes are taken for open, and
-{endings["stage_open_called_open"]:.1%} of tunes that are cut at a random note.
+{endings["stage_open_called_open"]:.1%} of tunes that are cut at a random note within a phrase.
 
 ## Latency
-One thread, batch of one, median of 200 after warm-up, milliseconds: a call {onnx["call"]} (ONNX Runtime) and
-{tflite["call"]} (TFLite); two bars of 16 notes, tracking in Python and choice included,
-{onnx["two_bars_16_notes"]} and {tflite["two_bars_16_notes"]}; hearing the 64 events before them, once
-a place, {onnx["context_of_64_events"]} and {tflite["context_of_64_events"]}.
+One thread, batch of one, median of 200 after warm-up, milliseconds of CPU: a call
+{onnx["call"]} (ONNX Runtime) and {tflite["call"]} (TFLite); two bars of 16 notes,
+tracking in Python and choice included, {onnx["two_bars_16_notes"]} and {tflite["two_bars_16_notes"]};
+hearing the 64 events before them, once a place, {onnx["context_of_64_events"]} and
+{tflite["context_of_64_events"]}.
 
 ## Intended use and limits
 Tonal monophonic melodies of folk, pop and standards in common meters. It knows one key a piece and no
@@ -192,10 +193,10 @@ it.
 
 ## What was tried and failed
 - A smaller network (GRU 160) without the features for sequences reached 1.71 nats a note after 8 epochs (on
-  an earlier split), where one of 176 with them stood at 1.68; which of the two changes did it was not
-  separated. - The goal as an input hardly changes the likelihood of what stood in a gap, and alone leads
-  to the next note only a little better than nothing. The stage therefore weighs the last pitch before the
-  next note by how well that note follows from it; the steps in the table include this.
+  an earlier split), one of 176 with them 1.68 at the same epoch; which of the two did it was not separated.
+- The goal as an input hardly changes the likelihood of what stood in a gap, and alone leads to the next note
+  only a little better than nothing. The stage therefore weighs the last pitch before the next note by how
+  well that note follows from it; the steps in the table include this.
 - A grouping of near-duplicates by runs of intervals with rhythm alone let a reel and its clog, nearly the
   same notes in even and dotted rhythm, fall on both sides of the split; runs without rhythm were added.
 """

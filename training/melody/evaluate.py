@@ -31,13 +31,21 @@ from training.melody.data import Example
 from training.melody.fit import collate, window
 from training.melody.floors import MarkovChain
 from training.melody.network import MelodyNetwork
+from training.melody.places import (
+    CANDIDATES,
+    CONTINUATION_BARS,
+    GAP_BARS,
+    Cut,
+    Pairs,
+    closes_on_note,
+    cuts,
+    is_note,
+    pairs,
+    shifted,
+    tracked,
+)
 
-Pairs = list[tuple[int, int]]
 _STYLE_UNKNOWN = OFFSETS["style"] + len(STYLES)
-CANDIDATES = 50
-CONTINUATION_BARS = 4
-CONTEXT_BARS = 8
-GAP_BARS = 2
 
 
 @dataclass(frozen=True)
@@ -49,17 +57,6 @@ class Scores:
     log_probability: np.ndarray
     top: np.ndarray
     end: np.ndarray
-
-
-def pairs(example: Example, start: int = 0, stop: int | None = None) -> Pairs:
-    """Pitch and duration tokens of the events [start, stop)."""
-    events = example.events
-    return list(zip(events.pitch[start:stop].tolist(), events.duration[start:stop].tolist(), strict=True))
-
-
-def is_note(example: Example) -> np.ndarray:
-    """Which events are notes."""
-    return example.events.pitch != REST
 
 
 @torch.no_grad()
@@ -129,66 +126,6 @@ def repeated(example: Example, bars: int = CONTINUATION_BARS) -> np.ndarray:
     return np.array([tokens[i] if i >= 0 else (-1, -1) for i in found])
 
 
-@dataclass(frozen=True)
-class Cut:
-    """A place in a tune: the events [first, last) fill `bars` bars from unit `start`, a bar line."""
-
-    example: Example
-    first: int
-    last: int
-    start: int
-
-
-def cuts(example: Example, bars: int, before: int, least: int = 6) -> list[Cut]:
-    """All bar lines of a tune where an event begins, with `before` bars of tune before and `bars` full ones
-    after.
-    """
-    events, setting = example.events, example.setting
-    end = int(events.start[-1] + events.length[-1])
-    found = []
-    for start in range(setting.origin + before * setting.bar, end - bars * setting.bar + 1, setting.bar):
-        first, last = np.searchsorted(events.start, [start, start + bars * setting.bar])
-        if last <= first or events.start[first] != start:
-            continue
-        if int((events.pitch[first:last] != REST).sum()) >= least:
-            found.append(Cut(example, int(first), int(last), start))
-    return found
-
-
-def draw_queries(examples: list[Example], count: int, seed: int) -> list[list[Cut]]:
-    """Lists of `CANDIDATES` cuts, the true one first, the others of other tunes in the same meter."""
-    rng = np.random.default_rng(seed)
-    by_meter: dict[tuple[int, int], list[list[Cut]]] = defaultdict(list)
-    for example in examples:
-        found = cuts(example, CONTINUATION_BARS, CONTEXT_BARS)
-        if found:
-            by_meter[example.setting.meter].append(found)
-    usable = [
-        (m, i)
-        for m, all_cuts in sorted(by_meter.items())
-        for i in range(len(all_cuts))
-        if len(all_cuts) >= CANDIDATES
-    ]
-    queries = []
-    for k in rng.permutation(len(usable))[:count]:
-        meter, own = usable[k]
-        tunes = by_meter[meter]
-        truth = tunes[own][rng.integers(len(tunes[own]))]
-        others = rng.permutation([i for i in range(len(tunes)) if i != own])[: CANDIDATES - 1]
-        queries.append([truth, *(tunes[i][rng.integers(len(tunes[i]))] for i in others)])
-    return queries
-
-
-def tracked(example: Example, stop: int) -> Tracker:
-    """A tracker that has followed the first `stop` events."""
-    tracker = Tracker(example.setting)
-    for start, (pitch, duration) in zip(
-        example.events.start[:stop].tolist(), pairs(example, 0, stop), strict=True
-    ):
-        tracker.push(start, pitch, duration)
-    return tracker
-
-
 def rows_of(tracker: Tracker, starts: list[int], tokens: Pairs, goal: tuple[int, int] | None) -> np.ndarray:
     """Rows of events that follow what `tracker` (left as it is) has seen."""
     tracker = tracker.copy()
@@ -224,12 +161,6 @@ def score_candidates(
     duration = torch.log_softmax(duration, -1).gather(-1, batch.duration.clamp(min=0)[..., None])[..., 0]
     both = torch.stack([pitch, duration], -1).numpy().astype(np.float64)
     return [both[i, : len(tokens)] for i, (_, tokens) in enumerate(candidates)]
-
-
-def shifted(cut: Cut, start: int) -> tuple[list[int], Pairs]:
-    """Starts and tokens of a cut as if it began at `start`."""
-    events = cut.example.events.start[cut.first : cut.last]
-    return (events - cut.start + start).tolist(), pairs(cut.example, cut.first, cut.last)
 
 
 def _sounding(starts: list[int], tokens: Pairs, origin: int) -> set[tuple[int, int]]:
@@ -330,7 +261,7 @@ def infilling(network: MelodyNetwork, model: Model, examples: list[Example], cou
     rng = np.random.default_rng(seed)
     by_meter: dict[tuple[int, int], list[list[Cut]]] = defaultdict(list)
     for example in examples:
-        found = [c for c in cuts(example, GAP_BARS, 4, 4) if _closes(c)]
+        found = [c for c in cuts(example, GAP_BARS, 4, 4) if closes_on_note(c)]
         if found:
             by_meter[example.setting.meter].append(found)
     usable = [(m, i) for m, t in sorted(by_meter.items()) if len(t) >= CANDIDATES for i in range(len(t))]
@@ -375,15 +306,6 @@ def infilling(network: MelodyNetwork, model: Model, examples: list[Example], cou
             "map": round(mean_average_precision(rank), 4),
         }
     return out
-
-
-def _closes(cut: Cut) -> bool:
-    """Whether a note begins right where the cut ends."""
-    events = cut.example.events
-    stop = cut.start + GAP_BARS * cut.example.setting.bar
-    return (
-        cut.last < len(events) and int(events.start[cut.last]) == stop and int(events.pitch[cut.last]) != REST
-    )
 
 
 def endings(examples: list[Example], scores: list[Scores], thresholds: list[float], seed: int) -> dict:

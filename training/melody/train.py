@@ -28,6 +28,7 @@ from training.melody.data import Example, load
 from training.melody.fit import fit
 from training.melody.floors import MarkovChain
 from training.melody.network import MelodyNetwork, MelodyStep
+from training.melody.places import draw_queries, pairs
 
 RUNS = Path("training/runs/melody")
 EPOCHS = 30
@@ -70,8 +71,8 @@ def export(
 
 
 def latency(model: Model, example: Example, rounds: int = 200) -> dict[str, float]:
-    """Median milliseconds of one call, of hearing 64 events, and of writing 16 notes: tracking, calls and
-    choice.
+    """Median milliseconds of CPU of one call, of hearing 64 events, and of writing 16 notes: tracking, calls
+    and choice.
     """
     x, state = multi_hot(list(OFFSETS.values())), model.zero_state()
     taste = Taste(0.7, 0.9, np.ones(PITCH_TOKENS, bool), longest_rest=0)
@@ -79,17 +80,17 @@ def latency(model: Model, example: Example, rounds: int = 200) -> dict[str, floa
     stop = start + 2 * example.setting.bar
     times: dict[str, list[float]] = {"call": [], "context_of_64_events": [], "two_bars_16_notes": []}
     for _ in range(rounds + 20):
-        began = time.perf_counter()
+        began = time.thread_time()
         for _ in range(16):
             model(x=x, **state)
-        times["call"].append((time.perf_counter() - began) / 16)
-        began = time.perf_counter()
+        times["call"].append((time.thread_time() - began) / 16)
+        began = time.thread_time()
         walker = Walker(model, example.setting, events, 64)
         walker.follow(64)
-        times["context_of_64_events"].append(time.perf_counter() - began)
-        began = time.perf_counter()
+        times["context_of_64_events"].append(time.thread_time() - began)
+        began = time.thread_time()
         made = walk(walker, start, stop, None, stop, taste, np.random.default_rng(0))
-        times["two_bars_16_notes"].append((time.perf_counter() - began) / len(made) * 16)
+        times["two_bars_16_notes"].append((time.thread_time() - began) / len(made) * 16)
     return {name: round(float(np.median(values[20:])) * 1e3, 4) for name, values in times.items()}
 
 
@@ -99,12 +100,12 @@ def measure(
     """Every figure of the card, on validation tunes."""
     chain = MarkovChain("factored").fit(train)
     joint = MarkovChain("joint").fit(train)
-    chain_scores = [chain.log_probability([], evaluate.pairs(e)) for e in valid]
+    chain_scores = [chain.log_probability([], pairs(e)) for e in valid]
     scores = evaluate.score_tunes(network, valid, style=False)
     told = evaluate.score_tunes(network, valid, style=True)
-    queries = evaluate.draw_queries(valid, QUERIES, seed)
+    queries = draw_queries(valid, QUERIES, seed)
     chain_tops = [
-        np.array([chain.top(p[max(i - 2, 0) : i]) for i in range(len(p))]) for p in map(evaluate.pairs, valid)
+        np.array([chain.top(p[max(i - 2, 0) : i]) for i in range(len(p))]) for p in map(pairs, valid)
     ]
     return {
         "nll": {
@@ -112,7 +113,7 @@ def measure(
             "model_told_the_style": evaluate.likelihood(valid, [s.log_probability for s in told]),
             "markov_2_factored": evaluate.likelihood(valid, chain_scores),
             "markov_2_joint": evaluate.likelihood(
-                valid, [joint.log_probability([], evaluate.pairs(e)) for e in valid]
+                valid, [joint.log_probability([], pairs(e)) for e in valid]
             ),
         },
         "top_1": {

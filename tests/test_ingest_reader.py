@@ -88,6 +88,16 @@ def test_a_worker_killed_between_two_files_is_replaced():
         assert reader.read(b"good", "b.mid").score.end_tick == 4
 
 
+def test_a_hanging_worker_ends_though_its_parent_was_killed(monkeypatch):
+    monkeypatch.setattr("segue.ingest.reader._ORPHAN_S", 0.1)
+    monkeypatch.setattr("segue.ingest.reader._START_S", 0.1)
+    with Reader(SETTINGS, misbehave) as reader:
+        # What a killed parent leaves behind: a file under way that nobody waits for.
+        reader._start().send((b"spin", "a.mid"))
+        reader._process.join(10)
+        assert reader._process.exitcode == -signal.SIGALRM
+
+
 def test_a_defect_of_the_parser_is_named_and_logged(capfd):
     def broken(data, path, settings):
         raise ZeroDivisionError("by nought")

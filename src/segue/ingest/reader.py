@@ -20,6 +20,8 @@ Parse = Callable[[bytes, str, Settings], StageResult]
 
 #: Time that a worker on its first file may need beyond the file's own: a spawned one imports the library.
 _START_S = 30.0 if sys.platform != "linux" else 5.0
+#: How long beyond a file's time a worker lives whose parent was killed and cannot end it.
+_ORPHAN_S = 10.0
 
 
 class Reader:
@@ -124,6 +126,8 @@ def _serve(pipe: Connection, theirs: Connection, parse: Parse, settings: Setting
     # An interrupt at the terminal is the parent's to handle.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if hasattr(signal, "SIGALRM"):
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
     _limit_memory(settings["memory_mb"])
     while True:
         try:
@@ -131,13 +135,21 @@ def _serve(pipe: Connection, theirs: Connection, parse: Parse, settings: Setting
         except (EOFError, OSError):
             return
         answer: object = None
+        _end_after(settings["timeout_s"] + _START_S + _ORPHAN_S)
         try:
             answer = parse(data, path, settings)
         except (StageError, MemoryError) as error:
             answer = error
         finally:
             # Anything else ends the worker with a traceback in the log; the parent hears its name.
+            _end_after(0)
             pipe.send(_say_error() if answer is None else answer)
+
+
+def _end_after(seconds: float) -> None:
+    """Have the system end this process in so many seconds; 0 takes that back."""
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
 def _say_error() -> str:
@@ -146,13 +158,16 @@ def _say_error() -> str:
 
 
 def _limit_memory(megabytes: int) -> None:
-    """Let the worker's address space grow by this much beyond what it inherits."""
-    if sys.platform == "win32":
+    """Let the worker's address space grow by this much beyond what it inherits; Linux alone enforces it."""
+    if sys.platform != "linux":
         return
     import resource
 
-    held = 0
-    if sys.platform == "linux":
-        with open("/proc/self/statm", encoding="ascii") as file:
-            held = int(file.read().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (held + megabytes * 1_000_000, resource.RLIM_INFINITY))
+    with open("/proc/self/statm", encoding="ascii") as file:
+        held = int(file.read().split()[0]) * resource.getpagesize()
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    wanted = held + megabytes * 1_000_000
+    # A scheduler may have set a lower limit, which only it may raise.
+    resource.setrlimit(
+        resource.RLIMIT_AS, (wanted if most == resource.RLIM_INFINITY else min(wanted, most), most)
+    )

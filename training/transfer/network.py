@@ -15,20 +15,34 @@ class UnitNetwork(nn.Module):
     """One step of a GRU: onsets of the unit before and features in, pattern logits and performance out.
 
     `previous` (1, bits), `features` (1, features), `state` (1, hidden). Returns the logits of one or more
-    codebooks, each (1, size); the performance of the unit before (1, performance); and the new state.
+    codebooks, each (1, size); the performance of the unit before (1, performance); where `classes` is not 0,
+    logits over how each cell of the unit before is played (1, classes); and the new state.
     """
 
-    def __init__(self, bits: int, features: int, sizes: list[int], performance: int, hidden: int) -> None:
+    def __init__(
+        self,
+        bits: int,
+        features: int,
+        sizes: list[int],
+        performance: int,
+        hidden: int,
+        classes: int = 0,
+        dropout: float = 0.0,
+    ) -> None:
         super().__init__()
         self.embed = nn.Linear(bits, 40)
         self.cell = nn.GRUCell(40 + features, hidden)
         self.heads = nn.ModuleList([nn.Linear(hidden, size) for size in sizes])
         self.play = nn.Linear(hidden, performance)
+        self.classes = nn.Linear(hidden, classes) if classes else None
         self.hidden = hidden
+        #: Only for training; `forward` knows nothing of it.
+        self.dropout = nn.Dropout(dropout)
 
     def outputs(self, state: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Logits of every codebook, and the performance, from hidden states (..., hidden)."""
-        return *(head(state) for head in self.heads), self.play(state)
+        """Everything but the state, from hidden states (..., hidden)."""
+        named = *(head(state) for head in self.heads), self.play(state)
+        return named if self.classes is None else (*named, self.classes(state))
 
     def forward(
         self, previous: torch.Tensor, features: torch.Tensor, state: torch.Tensor
@@ -43,13 +57,15 @@ class Sequences:
     """Pieces one after the other, one row a unit.
 
     `onsets` (n, bits) bool as coded; `features` (n, F); `codes` (n, codebooks), -1 where nothing is asked;
-    `performance` (n, P), NaN where nothing sounds; `style` (n,); `start` (pieces + 1,) row of each piece.
+    `performance` (n, P), NaN where nothing sounds; `classes` (n, L) how each cell is played (a note length, a
+    loudness), -1 where there is no note, L may be 0; `style` (n,); `start` (pieces + 1,) row of each piece.
     """
 
     onsets: np.ndarray
     features: np.ndarray
     codes: np.ndarray
     performance: np.ndarray
+    classes: np.ndarray
     style: np.ndarray
     start: np.ndarray
 
@@ -64,13 +80,15 @@ class Sequences:
         return np.concatenate(rows)
 
 
-Augment = Callable[[np.ndarray, np.ndarray, np.random.Generator], None]
+Augment = Callable[[np.ndarray, np.random.Generator], None]
 
 
 def _batch(
     data: Sequences, first: np.ndarray, length: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Windows, arrays (batch, length, ...): previous onsets, features, codes, performance *a unit late*."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Windows, arrays (batch, length, ...): previous onsets, features, codes; performance and classes of
+    playing *a unit late*.
+    """
     rows = first[:, None] + np.arange(length)
     piece = np.searchsorted(data.start, first, "right")
     end = data.start[piece][:, None]
@@ -82,7 +100,8 @@ def _batch(
     previous = data.onsets[before].astype(np.float32) * has_before[..., None]
     codes = np.where(inside[..., None], data.codes[safe], -1)
     performance = np.where(has_before[..., None], data.performance[before], np.nan)
-    return previous, data.features[safe].astype(np.float32), codes, performance
+    classes = np.where(has_before[..., None], data.classes[before], -1)
+    return previous, data.features[safe].astype(np.float32), codes, performance, classes
 
 
 def _losses(
@@ -91,24 +110,29 @@ def _losses(
     features: torch.Tensor,
     codes: torch.Tensor,
     performance: torch.Tensor,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Cross entropy in nats a pattern, and mean squared error of the performance."""
-    gru = nn.functional
-    x = torch.cat([torch.tanh(network.embed(previous)), features], dim=-1)
+    classes: torch.Tensor,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Nats a pattern, mean squared error of the performance, and nats a class of playing (0 without)."""
+    x = torch.cat([network.dropout(torch.tanh(network.embed(previous))), features], dim=-1)
     state = torch.zeros(1, len(x), network.hidden)
     cell = network.cell
     weights = [cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh]
     hidden, _ = torch.gru(x, state, weights, True, 1, 0.0, False, False, True)
-    *logits, played = network.outputs(hidden)
+    out = network.outputs(network.dropout(hidden))
+    books = len(network.heads)
+    entropy = nn.functional.cross_entropy
     cross = torch.stack(
         [
-            gru.cross_entropy(part.flatten(0, 1), codes[..., i].flatten(), ignore_index=-1)
-            for i, part in enumerate(logits)
+            entropy(part.flatten(0, 1), codes[..., i].flatten(), ignore_index=-1)
+            for i, part in enumerate(out[:books])
         ]
     ).mean()
     known = ~torch.isnan(performance)
-    square = (played - torch.nan_to_num(performance))[known].square().mean()
-    return cross, square
+    square = (out[books] - torch.nan_to_num(performance))[known].square().mean()
+    if network.classes is None:
+        return cross, square, torch.zeros(())
+    logits = out[books + 1].unflatten(-1, (classes.shape[-1], -1))
+    return cross, square, entropy(logits.flatten(0, 2), classes.flatten(), ignore_index=-1)
 
 
 def train_network(
@@ -118,7 +142,7 @@ def train_network(
     minutes: float,
     epochs_of_schedule: int,
     seed: int,
-    augment: Augment | None = None,
+    augment: Augment,
     length: int = 64,
     batch: int = 64,
 ) -> list[dict[str, float]]:
@@ -132,6 +156,7 @@ def train_network(
     style = train.style[windows]
     # Between natural and equal shares: the square root of a style's size.
     counts = np.bincount(style)
+    styles = len(counts)
     probability = 1 / np.sqrt(counts[style])
     probability /= probability.sum()
     steps = 240
@@ -150,15 +175,17 @@ def train_network(
                 first - rng.integers(0, length // 2, batch),
                 train.start[np.searchsorted(train.start, first, "right") - 1],
             )
-            previous, features, codes, played = _batch(train, first, length)
+            previous, features, codes, *played = _batch(train, first, length)
             # Half of the windows forget some of what was played, so that a wrong choice does no lasting
             # harm.
             forget = (rng.random((batch, length, 1)) < 0.15) & (rng.random((batch, 1, 1)) < 0.5)
             previous = np.where(forget, 0, previous).astype(np.float32)
-            if augment is not None:
-                augment(features, codes, rng)
-            cross, square = _losses(network, *map(torch.as_tensor, (previous, features, codes, played)))
-            loss = cross + 2 * square
+            # Some windows are not told the style: the stage needs to know what is common to all styles.
+            features[rng.random(batch) < 0.15, :, :styles] = 0
+            augment(features, rng)
+            rows = map(torch.as_tensor, (previous, features, codes, *played))
+            cross, square, held = _losses(network, *rows)
+            loss = cross + 2 * square + 0.3 * held
             optimiser.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -184,14 +211,12 @@ def evaluate_network(network: UnitNetwork, data: Sequences, length: int = 64) ->
     first = np.concatenate(
         [np.arange(a, b, length) for a, b in zip(data.start[:-1], data.start[1:], strict=True)]
     )
-    cross, square, count = 0.0, 0.0, 0
+    total, count = np.zeros(3), 0
     with torch.no_grad():
         for at in range(0, len(first), 128):
             part = first[at : at + 128]
-            c, s = _losses(network, *map(torch.as_tensor, _batch(data, part, length)))
-            cross, square, count = (
-                cross + float(c) * len(part),
-                square + float(s) * len(part),
-                count + len(part),
-            )
-    return {"loss": (cross + 2 * square) / count, "nats": cross / count, "performance": square / count}
+            total += len(part) * np.array(_losses(network, *map(torch.as_tensor, _batch(data, part, length))))
+            count += len(part)
+    cross, square, held = (total / count).tolist()
+    loss = cross + 2 * square + 0.3 * held
+    return {"loss": loss, "nats": cross, "performance": square, "playing_nats": held}

@@ -13,9 +13,10 @@ from segue.runtime import Model
 from segue.score import Score, Track, make_notes
 from segue.stage import Record, Settings
 from segue.transfer.encoding import (
-    DURATION_SCALE,
+    CELLS,
     HAND_SLOTS,
-    HANDS,
+    LENGTHS,
+    STYLES,
     VELOCITY_SCALE,
     chords_of_steps,
     join_hands,
@@ -26,7 +27,7 @@ from segue.transfer.ensemble import ENSEMBLES, deal, free_channels, join
 from segue.transfer.grid import STEP_TICKS, UNIT_STEPS, Grid, grid_phase, sixteenth_grid
 from segue.transfer.patterns import unpack_patterns
 from segue.transfer.slots import HAND_SPLIT, pitches_from_slots
-from segue.transfer.walk import phrases_to_replay, walk
+from segue.transfer.walk import draw, phrases_to_replay, walk
 
 _HANDS = ("low", "high")
 #: Mean velocity where there is no source to take it from.
@@ -73,16 +74,36 @@ def replay_accompaniment(
         hand: unpack_patterns(model.card["patterns"][hand], UNIT_STEPS * slots)
         for hand, slots in zip(_HANDS, HAND_SLOTS, strict=True)
     }
-    codes, played = walk(
-        model, features, codebooks, silent, np.full(grid.units, -1), settings["temperature"], rng
+    codes, told = walk(
+        model,
+        features,
+        codebooks,
+        silent,
+        np.full(grid.units, -1),
+        settings["temperature"],
+        settings["strength"],
+        len(STYLES),
+        rng,
     )
     onsets = join_hands(*(codebooks[hand][codes[hand]] for hand in _HANDS))
     onsets[silent] = False
+    logits = told["lengths"].reshape(grid.units, CELLS, len(LENGTHS))
+    held = draw(logits, settings["temperature"], rng)
     if not settings["bass"] and any(e["role"] == "bass" for e in tracks):
         onsets[:, :, :HAND_SPLIT] = False
     level = float(source["velocity"].mean()) if len(source) else _PLAIN_VELOCITY
     notes, high_hand = _sound(
-        onsets, played, grid, step_chord, has_chord, starts, chords, record.get("key"), level, replay_bar
+        onsets,
+        told["performance"],
+        LENGTHS[held],
+        grid,
+        step_chord,
+        has_chord,
+        starts,
+        chords,
+        record.get("key"),
+        level,
+        replay_bar,
     )
     report["bars"] = {"replayed": int(replay_bar.sum()), "of": grid.bars}
     if not len(source):
@@ -143,6 +164,7 @@ def _distinct_chords(starts: np.ndarray, chords: list[Chord]) -> tuple[np.ndarra
 def _sound(
     onsets: np.ndarray,
     played: np.ndarray,
+    held: np.ndarray,
     grid: Grid,
     step_chord: np.ndarray,
     has_chord: np.ndarray,
@@ -154,7 +176,8 @@ def _sound(
 ) -> tuple[np.ndarray, np.ndarray]:
     """NOTE array of the chosen patterns, and True where a note is the high hand's, both (n,).
 
-    `played` (units, 16) is the network's performance, `level` the mean velocity.
+    `played` (units, CELLS) are velocities as the network tells them, `held` lengths in sixteenths of the same
+    shape, `level` the mean velocity.
     """
     table = grid.table()
     unit, place, slot = np.nonzero(onsets & (table >= 0)[:, :, None])
@@ -165,13 +188,10 @@ def _sound(
     tonic, minor = (int(key["tonic"]), key["mode"] == "minor") if key else (None, False)
     pitch = pitches_from_slots(slot, chord, chords, tonic, minor)
     high_hand = slot >= HAND_SPLIT
-    played = played.reshape(len(played), 2, HANDS, UNIT_STEPS)
-    cell = (unit, high_hand.astype(np.int64), place)
-    velocity = np.clip(np.round(level + VELOCITY_SCALE * played[:, 0][cell].astype(np.float64)), 20, 118)
-    # Durations in quarter steps of their logarithm: small differences between backends do not matter.
-    exponent = np.round(np.clip(DURATION_SCALE * played[:, 1][cell].astype(np.float64), -1, 5) * 4) / 4
+    cell = (unit, high_hand * UNIT_STEPS + place)
+    velocity = np.clip(np.round(level + VELOCITY_SCALE * played[cell].astype(np.float64)), 20, 118)
     onset = grid.step_tick[step]
-    end = onset + np.round(STEP_TICKS * 2.0**exponent).astype(np.int64)
+    end = onset + (STEP_TICKS * held[cell]).astype(np.int64)
     end = np.minimum(end, _allowed_end(pitch, chord, starts, chords))
     end = np.minimum(end, _run_end(grid, replay_bar)[grid.unit_bar[unit]])
     notes = make_notes(onset, np.maximum(end - onset, STEP_TICKS // 4), pitch, velocity)

@@ -16,13 +16,16 @@ from segue.transfer.kit import (
     CLASS_OF_PITCH,
     CLASSES,
     GRID_BITS,
+    LOUDNESS_CLASSES,
     SKELETON_COLUMNS,
+    STYLES,
     hit_grid,
     hits_to_notes,
     unit_features,
+    velocities,
 )
 from segue.transfer.patterns import unpack_patterns
-from segue.transfer.walk import phrases_to_replay, walk
+from segue.transfer.walk import draw, phrases_to_replay, walk
 
 
 def replay_drums(
@@ -59,17 +62,29 @@ def replay_drums(
     silent = ~bar_sounds[grid.unit_bar]
     alike = repeated_units(struck, grid)
     codebook = unpack_patterns(model.card["patterns"]["pattern"], GRID_BITS)
-    codes, played = walk(model, features, {"pattern": codebook}, silent, alike, settings["temperature"], rng)
+    codes, told = walk(
+        model,
+        features,
+        {"pattern": codebook},
+        silent,
+        alike,
+        settings["temperature"],
+        settings["strength"],
+        len(STYLES),
+        rng,
+    )
     shape = (grid.units, 4, len(CLASSES))
     onsets = codebook[codes["pattern"]].reshape(shape)
-    played = played.reshape(grid.units, 2, 4, len(CLASSES)).astype(np.float64)
+    played = told["performance"].reshape(grid.units, 2, 4, len(CLASSES)).astype(np.float64)
+    logits = told["loudness"].reshape(grid.units, -1, LOUDNESS_CLASSES)
+    loudness = draw(logits, settings["temperature"], rng)
     # A repeated bar takes over how it is played as well.
     first = np.where(alike >= 0, alike, np.arange(grid.units))
-    played = played[first]
+    played, loudness = played[first], loudness[first]
     replay_bar = phrases_to_replay(grid.bars, settings["amount"])
     onsets &= (~silent & replay_bar[grid.unit_bar])[:, None, None]
     offset = np.clip(np.round(played[:, 1], 2), -0.5, 0.5)
-    notes = hits_to_notes(onsets, np.clip(played[:, 0], 0.04, 1), offset, grid)
+    notes = hits_to_notes(onsets, velocities(played[:, 0], loudness), offset, grid)
 
     removed = 0
     for i, inside in zip(drums, kit, strict=True):

@@ -24,16 +24,17 @@ STYLES = ("pop", "lied", "chorale", "quartet")
 HANDS = 2
 HAND_SLOTS = (HAND_SPLIT, SLOTS - HAND_SPLIT)
 GRID_BITS = UNIT_STEPS * SLOTS
-#: Velocity and duration for each hand and step.
-PERFORMANCE = 2 * HANDS * UNIT_STEPS
+#: Hands times steps: how loud and how long is told for each.
+CELLS = HANDS * UNIT_STEPS
+#: The lengths that a note can have, in sixteenths.
+LENGTHS = np.array([1, 1.5, 2, 3, 4, 5, 6, 8, 10, 12, 16, 24, 32])
 
 _POSITION = 6
 _SOURCE = 4
 FEATURES = len(STYLES) + _POSITION + 4 + 2 + 4 + 12 + 2 + 2 + 12 + UNIT_STEPS + 2 + _SOURCE + 2
 
-#: Velocities are deviations from the piece's mean, durations binary logarithms of sixteenths, both over this.
+#: Velocities are deviations from the piece's mean over this.
 VELOCITY_SCALE = 32.0
-DURATION_SCALE = 5.0
 #: A chord written this many ticks after a step still counts for it: played chords come a little late.
 _CHORD_TOLERANCE = STEP_TICKS // 2
 
@@ -79,29 +80,41 @@ def join_hands(low: np.ndarray, high: np.ndarray) -> np.ndarray:
     return np.concatenate([low.reshape(units, UNIT_STEPS, -1), high.reshape(units, UNIT_STEPS, -1)], axis=2)
 
 
-def performance(placed: UnitNotes, grid: Grid, with_velocity: bool) -> np.ndarray:
-    """Mean velocity and duration by unit, hand and step, float32 (units, 2, 2, 4); NaN where nothing sounds.
-
-    Axis 1 is velocity, then duration, in the scales of this module. Without velocities (a printed score) the
-    first stays NaN.
+def cell_velocities(placed: UnitNotes, grid: Grid) -> np.ndarray:
+    """Mean velocity by unit, hand and step, float32 (units, CELLS): deviation from the mean of the part, in
+    the scale of this module; NaN where nothing is struck.
     """
-    known = placed.slot >= 0
-    step, notes = placed.step[known], placed.notes[known]
-    hand = (placed.slot[known] >= HAND_SPLIT).astype(np.int64)
-    cell = (grid.step_unit[step] * HANDS + hand) * UNIT_STEPS + grid.step_in_unit[step]
-    size = grid.units * HANDS * UNIT_STEPS
+    cell, notes = _cells(placed, grid)
+    size = grid.units * CELLS
     count = np.bincount(cell, minlength=size).astype(np.float64)
-    velocity = notes["velocity"].astype(np.float64)
-    sixteenths = np.clip(notes["duration_tick"] / STEP_TICKS, 0.5, 32)
-    out = np.full((2, size), np.nan)
     filled = count > 0
-    if with_velocity and len(notes):
+    velocity = notes["velocity"].astype(np.float64)
+    out = np.full(size, np.nan)
+    if len(notes):
         total = np.bincount(cell, velocity - velocity.mean(), minlength=size)
-        out[0, filled] = total[filled] / count[filled] / VELOCITY_SCALE
-    total = np.bincount(cell, np.log2(sixteenths), minlength=size)
-    out[1, filled] = total[filled] / count[filled] / DURATION_SCALE
-    shape = (2, grid.units, HANDS, UNIT_STEPS)
-    return out.reshape(shape).transpose(1, 0, 2, 3).astype(np.float32)
+        out[filled] = total[filled] / count[filled] / VELOCITY_SCALE
+    return out.reshape(grid.units, CELLS).astype(np.float32)
+
+
+def cell_lengths(placed: UnitNotes, grid: Grid) -> np.ndarray:
+    """Index into `LENGTHS` by unit, hand and step, int64 (units, CELLS), -1 where nothing is struck: that of
+    the outermost note, the nearest by ratio.
+    """
+    cell, notes = _cells(placed, grid)
+    # The outermost note is written last, so it counts.
+    outer = np.argsort(np.abs(placed.slot[placed.slot >= 0] - HAND_SPLIT + 0.5), kind="stable")
+    ratio = np.log2(np.maximum(notes["duration_tick"], 1)[:, None] / STEP_TICKS / LENGTHS)
+    out = np.full(grid.units * CELLS, -1)
+    out[cell[outer]] = np.abs(ratio).argmin(axis=1)[outer]
+    return out.reshape(grid.units, CELLS)
+
+
+def _cells(placed: UnitNotes, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
+    """Flat index over (units, CELLS) of each note with a slot, and those notes."""
+    known = placed.slot >= 0
+    step = placed.step[known]
+    hand = (placed.slot[known] >= HAND_SPLIT).astype(np.int64)
+    return grid.step_unit[step] * CELLS + hand * UNIT_STEPS + grid.step_in_unit[step], placed.notes[known]
 
 
 def _compare(values: np.ndarray, sounding: np.ndarray, floor: float) -> np.ndarray:

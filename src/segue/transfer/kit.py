@@ -23,6 +23,11 @@ GRID_BITS = UNIT_STEPS * len(CLASSES)
 #: Velocity and offset for each step and class.
 PERFORMANCE = 2 * GRID_BITS
 VELOCITY_SCALE = 127.0
+#: Loudness is told in eight classes for each step and limb: kick; snare; hats and ride; toms; crash.
+LIMB_OF_CLASS = np.array([0, 1, 2, 2, 3, 3, 3, 4, 2])
+LIMBS = 5
+LOUDNESS_CLASSES = 8
+LOUDNESS = UNIT_STEPS * LIMBS * LOUDNESS_CLASSES
 
 _SKELETON = 2 * UNIT_STEPS
 FEATURES = len(STYLES) + 4 + 3 + 4 + 1 + 5 + _SKELETON + 1
@@ -70,6 +75,30 @@ def hit_grid(notes: np.ndarray, grid: Grid) -> np.ndarray:
     out[..., 0][cell] = notes["velocity"] / VELOCITY_SCALE
     out[..., 1][cell] = np.clip(late / 240.0, -0.5, 0.5)
     return out
+
+
+def loudness_classes(velocity: np.ndarray) -> np.ndarray:
+    """Loudness class 0..7 by step and limb, int64 (units, 4 * LIMBS), of velocities 0..1 (units, 4, classes).
+
+    That of the limb's loudest hit, in steps of 16 of MIDI velocity; -1 where the limb rests.
+    """
+    out = np.full((len(velocity), UNIT_STEPS, LIMBS), -1)
+    for drum, limb in enumerate(LIMB_OF_CLASS):
+        hit = velocity[:, :, drum]
+        loudness = np.where(hit > 0, np.round(hit * VELOCITY_SCALE).astype(np.int64) // 16, -1)
+        out[:, :, limb] = np.maximum(out[:, :, limb], loudness)
+    return out.reshape(len(velocity), -1)
+
+
+def velocities(told: np.ndarray, loudness: np.ndarray) -> np.ndarray:
+    """Velocities 0..1 (units, 4, classes): those `told` for each hit, brought into its limb's loudness class.
+
+    `loudness` (units, 4 * LIMBS); what lies outside its class goes to the middle of it.
+    """
+    low = loudness.reshape(-1, UNIT_STEPS, LIMBS)[:, :, LIMB_OF_CLASS] * 16.0
+    velocity = told * VELOCITY_SCALE
+    inside = (velocity >= low) & (velocity <= low + 15)
+    return np.where(inside, velocity, low + 8) / VELOCITY_SCALE
 
 
 def hits_to_notes(hits: np.ndarray, velocity: np.ndarray, offset: np.ndarray, grid: Grid) -> np.ndarray:

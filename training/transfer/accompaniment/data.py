@@ -11,11 +11,12 @@ from segue.transfer.encoding import (
     FEATURES,
     GRID_BITS,
     STYLES,
+    cell_lengths,
+    cell_velocities,
     chords_of_steps,
     hand_patterns,
     join_hands,
     onset_grid,
-    performance,
     place_notes,
     source_features,
     unit_features,
@@ -35,7 +36,8 @@ class EncodedPiece:
 
     onsets: np.ndarray
     features: np.ndarray
-    performance: np.ndarray
+    velocity: np.ndarray
+    lengths: np.ndarray
     known: np.ndarray
     style: int
 
@@ -50,11 +52,15 @@ def encode_piece(piece: Piece) -> EncodedPiece:
     features = unit_features(
         grid, step_chord, chords, piece.melody, source_features(notes, grid), piece.style
     )
+    velocity = cell_velocities(placed, grid)
+    if not piece.has_velocity:
+        velocity = np.full_like(velocity, np.nan)
     no_chord = features[:, FEATURES - 6 - 6 - 15] > 0
     return EncodedPiece(
         onset_grid(placed, grid),
         features.astype(np.float16),
-        performance(placed, grid, piece.has_velocity).reshape(grid.units, -1).astype(np.float16),
+        velocity.astype(np.float16),
+        cell_lengths(placed, grid).astype(np.int8),
         ~no_chord,
         STYLES.index(piece.style),
     )
@@ -86,7 +92,8 @@ def make_sequences(encoded: list[EncodedPiece], codebooks: list[np.ndarray]) -> 
         onsets=coded,
         features=np.concatenate([p.features for p in encoded]),
         codes=np.where(known[:, None], codes, -1),
-        performance=np.concatenate([p.performance for p in encoded]).astype(np.float32),
+        performance=np.concatenate([p.velocity for p in encoded]).astype(np.float32),
+        classes=np.concatenate([p.lengths for p in encoded]).astype(np.int64),
         style=np.concatenate([np.full(len(p.onsets), p.style) for p in encoded]),
         start=start,
     )

@@ -45,7 +45,7 @@ def export(fitted: Fitted, folder: Path, card: dict[str, Any], prose: str) -> No
         fitted.network,
         "accompaniment",
         {"previous": (1, GRID_BITS), "features": (1, FEATURES), "state": (1, HIDDEN)},
-        ["low", "high", "performance", "next_state"],
+        ["low", "high", "performance", "lengths", "next_state"],
         folder,
         inputs,
         codes[..., 1],

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from segue.transfer.encoding import FEATURES, GRID_BITS, PERFORMANCE
+from segue.transfer.encoding import CELLS, FEATURES, GRID_BITS, LENGTHS
 from training.transfer.accompaniment.data import (
     SOURCE_COLUMNS,
     encode_piece,
@@ -20,6 +20,7 @@ from training.transfer.pieces import Piece
 
 CODEBOOKS = (256, 256)
 HIDDEN = 112
+DROPOUT = 0.05
 
 
 @dataclass
@@ -34,10 +35,10 @@ class Fitted:
 
 def new_network() -> UnitNetwork:
     """The architecture."""
-    return UnitNetwork(GRID_BITS, FEATURES, list(CODEBOOKS), PERFORMANCE, HIDDEN)
+    return UnitNetwork(GRID_BITS, FEATURES, list(CODEBOOKS), CELLS, HIDDEN, CELLS * len(LENGTHS), DROPOUT)
 
 
-def _hide_source(features: np.ndarray, codes: np.ndarray, rng: np.random.Generator) -> None:
+def _hide_source(features: np.ndarray, rng: np.random.Generator) -> None:
     """One window in six knows nothing of a source: the stage also writes accompaniments for bare melodies."""
     hidden = rng.random(len(features)) < 1 / 6
     features[hidden, :, SOURCE_COLUMNS] = 0

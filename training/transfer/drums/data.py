@@ -17,6 +17,7 @@ from segue.transfer.kit import (
     SKELETON_COLUMNS,
     STYLES,
     hit_grid,
+    loudness_classes,
     unit_features,
 )
 from segue.transfer.patterns import nearest_patterns
@@ -103,13 +104,13 @@ def make_sequences(encoded: list[EncodedDrums], codebook: np.ndarray) -> Sequenc
         features=np.concatenate([p.features for p in encoded]),
         codes=codes[:, None],
         performance=played.astype(np.float32),
+        classes=loudness_classes(np.concatenate([p.hits[..., 0] for p in encoded])),
         style=np.concatenate([np.full(len(p.hits), p.style) for p in encoded]),
         start=np.concatenate([[0], np.cumsum([len(p.hits) for p in encoded])]),
     )
 
 
-def hide_skeleton(features: np.ndarray, codes: np.ndarray, rng: np.random.Generator) -> None:
+def hide_skeleton(features: np.ndarray, rng: np.random.Generator) -> None:
     """Half of the windows are not told the skeleton, so that the stage can say how closely it is followed."""
-    del codes
     hidden = rng.random(len(features)) < 0.5
     features[hidden, :, SKELETON_COLUMNS] = 0

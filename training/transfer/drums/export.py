@@ -19,7 +19,7 @@ def export(fitted: Fitted, folder: Path, card: dict[str, Any], prose: str) -> No
         fitted.network,
         "drums-style",
         {"previous": (1, GRID_BITS), "features": (1, FEATURES), "state": (1, HIDDEN)},
-        ["pattern", "performance", "next_state"],
+        ["pattern", "performance", "loudness", "next_state"],
         folder,
         inputs,
         codes[..., 0],

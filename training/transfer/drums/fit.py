@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from segue.transfer.kit import FEATURES, GRID_BITS, PERFORMANCE
+from segue.transfer.kit import FEATURES, GRID_BITS, LOUDNESS, PERFORMANCE
 from training.transfer.drums.data import (
     DrumPiece,
     encode_drums,
@@ -18,8 +18,9 @@ from training.transfer.drums.data import (
 )
 from training.transfer.network import Sequences, UnitNetwork, train_network
 
-CODEBOOK = 320
-HIDDEN = 84
+CODEBOOK = 256
+HIDDEN = 80
+DROPOUT = 0.3
 
 
 @dataclass
@@ -34,7 +35,7 @@ class Fitted:
 
 def new_network() -> UnitNetwork:
     """The architecture."""
-    return UnitNetwork(GRID_BITS, FEATURES, [CODEBOOK], PERFORMANCE, HIDDEN)
+    return UnitNetwork(GRID_BITS, FEATURES, [CODEBOOK], PERFORMANCE, HIDDEN, LOUDNESS, DROPOUT)
 
 
 def fit(pieces: list[DrumPiece], run: Path, seed: int, minutes: float, epochs: int) -> Fitted:

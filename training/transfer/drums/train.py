@@ -21,7 +21,7 @@ from training.transfer.points import table, unigram_nats
 from training.transfer.report import arguments, mean_point, metrics_of, step_latency_ms, verdict
 
 MINUTES = 6
-EPOCHS = 16
+EPOCHS = 8
 COMMAND = (
     "PYTHONPATH=src:. python -m training.transfer.drums.train "
     "--data ../shared/data --out models/drums-style --seed 0"
@@ -44,7 +44,7 @@ uses it.
 
 The music is read beat by beat on a grid of four steps and nine drum classes (Gillick et al. 2019). 320
 patterns of one beat were chosen from the training data as medoids (greedy facility location over Jaccard
-distances of hits and of rhythm); they are in the front matter. A GRU with 84 units walks over the piece: it
+distances of hits and of rhythm); they are in the front matter. A GRU with 80 units walks over the piece: it
 hears the style, the place in bar and phrase, the tempo, how busy and how unlike the source's usual bar its
 beat is, its share of toms, its crashes, and where it strikes kick and a strong snare (withheld in half of the
 training windows), and the patterns just played; it gives logits over the patterns, and velocity and timing
@@ -62,7 +62,7 @@ Network: {nats:.3f} nats a beat; floor (each style's own frequencies, style give
 Points in the plane of content and fit. Content (ours, drums have no chroma): mean cosine by bar of hits in
 sixteenth steps and three groups (kick; snare and toms; hats and cymbals). Fit: mean of the cosines of
 onset-by-drum (twelfths of a beat) and onset-by-velocity histograms with those of the target style. Validation
-recordings (32 bars at most) of the other five styles, {sources} transfers; temperature 0.7; intervals are
+recordings (32 bars at most) of the other five styles, {sources} transfers; temperature 0.9, strength 2; intervals are
 bootstraps over pieces. identity: the source itself; copy: a validation recording of the target style; random:
 any.
 
@@ -90,8 +90,9 @@ their validation on one and two recordings. Percussion outside the kit is left a
 
 ## Tried and left out
 
-Free generation without the source's kick and back beat fits the styles about as well and keeps less (figures
-above).
+Velocities by regression alone: their mean is never a ghost note nor an accent, and the onset-by-velocity cosine stayed
+under that of identity (0.48 against 0.57). Without guidance (strength 1): fit 0.63 where strength 2 gives 0.65, and
+the classifier takes fewer pieces for the target. Without dropout the network overfits after three epochs.
 """
 
 

@@ -297,6 +297,8 @@ def test_velocity_and_touch_are_those_of_the_melody():
     score, record = piece(line(TWINKLE[:24], velocity=101, touch=0.75))
     new = added(score, run(score, record, mode="continue").score)
     assert {n[3] for n in new} == {101}
+    # Where the last note stops sounding is not where the next one belongs.
+    assert new[0][0] == sum(s[1] if isinstance(s, tuple) else 1 for s in TWINKLE[:24]) * Q
     gaps = np.diff([n[0] for n in new])
     share = np.array([n[1] for n in new[:-1]]) / gaps
     assert np.median(share) == pytest.approx(0.75, abs=0.01)

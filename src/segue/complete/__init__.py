@@ -172,7 +172,7 @@ def _write(
     events = next(e for known, e in melody.lines if known is line)
     upto = int(np.searchsorted(events.start, line.onset[spot.after], "right"))
     walker = Walker(model, line.setting, events, WRITE_MEMORY)
-    walker.follow(upto)
+    walker.follow(upto, spot.start)
     taste = Taste(
         settings["temperature"],
         settings["top_p"],

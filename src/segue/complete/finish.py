@@ -4,25 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from segue.complete.encoding import REST, SHORT_REST, TICKS_PER_UNIT
+from segue.complete.encoding import REST, TICKS_PER_UNIT
 from segue.complete.line import Line
 from segue.score import NOTE
 
-#: Notes of the melody, nearest to the new ones, that velocity and articulation are taken from.
+#: Notes of the melody, nearest to the new ones, that velocity is taken from.
 _AROUND = 24
-#: Parts of its written length that a note sounds, at the least.
-_SHORTEST_TOUCH = 0.5
-
-
-def articulation(line: Line) -> float:
-    """Share of the time up to the next note that the melody's notes sound, 0.5..1; rests do not count."""
-    gap = np.diff(line.onset_tick)
-    sounding = (line.end_tick - line.onset_tick)[:-1]
-    joined = gap - sounding < SHORT_REST * TICKS_PER_UNIT
-    joined &= gap > 0
-    if not joined.any():
-        return 1.0
-    return float(np.clip(np.median(sounding[joined] / gap[joined]), _SHORTEST_TOUCH, 1.0))
 
 
 def velocities(line: Line, start: np.ndarray) -> np.ndarray:
@@ -52,7 +39,7 @@ def notes_from_events(
     start, token, length = np.array(notes, np.int64).T
     onset = np.maximum(line.meter.tick + start * TICKS_PER_UNIT, before_tick)
     written = line.meter.tick + (start + length) * TICKS_PER_UNIT
-    duration = np.maximum(np.round((written - onset) * articulation(line)).astype(np.int64), 1)
+    duration = np.maximum(np.round((written - onset) * line.touch).astype(np.int64), 1)
     if after_tick is not None:
         duration = np.maximum(np.minimum(onset + duration, after_tick) - onset, 1)
     out["onset_tick"] = onset

@@ -7,6 +7,7 @@ quarter) from the start of the stretch, so that bars lie at multiples of the bar
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -27,6 +28,8 @@ from segue.stage import Record
 _WRITTEN = (2, 3, 4, 6, 8, 9, 12, 18, 24, 36, 48, 72, 96)
 #: Overlap (units) up to which a note counts as played legato, not as a second voice.
 _LEGATO = 1.5
+#: Parts of its written length that a note sounds, at the least.
+_SHORTEST_TOUCH = 0.5
 _FAR = 2**31 - 1
 
 
@@ -65,11 +68,22 @@ class Line:
         """Length of a felt beat in units."""
         return max(self.meter.beat_ticks // TICKS_PER_UNIT, 1)
 
+    @cached_property
+    def touch(self) -> float:
+        """Share of the time up to the next note that the notes sound, 0.5..1; rests do not count."""
+        gap = np.diff(self.onset_tick)
+        sounding = (self.end_tick - self.onset_tick)[:-1]
+        joined = (gap - sounding < SHORT_REST * TICKS_PER_UNIT) & (gap > 0)
+        if not joined.any():
+            return 1.0
+        return float(np.clip(np.median(sounding[joined] / gap[joined]), _SHORTEST_TOUCH, 1.0))
+
     def written_end(self, index: int) -> int:
-        """Unit at which note `index` ends as it would be written: the first grid place that is no earlier."""
+        """Unit at which note `index` ends as it would be written, detached or not: a place on the grid."""
         start = int(self.onset[index])
+        played = (int(self.end_tick[index]) - self.tick(start)) / TICKS_PER_UNIT
         # A unit of overlap is touch, not length.
-        sounding = max(float(self.end_tick[index] - self.tick(start)) / TICKS_PER_UNIT - 1.0, 1.0)
+        sounding = max(played / self.touch - 1.0, 1.0)
         for value in _WRITTEN:
             if value >= sounding and (start + value) % UNITS_PER_QUARTER in GRID:
                 return start + value

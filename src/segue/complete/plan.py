@@ -58,8 +58,9 @@ def end_likelihoods(model: Model, line: Line, events: Events, notes: list[int]) 
     walker = Walker(model, line.setting, events, JUDGE_MEMORY)
     found = []
     for note in notes:
-        walker.follow(int(np.searchsorted(events.start, line.onset[note], "right")))
-        found.append(walker.end_likelihood(line.written_end(note)))
+        end = line.written_end(note)
+        walker.follow(int(np.searchsorted(events.start, line.onset[note], "right")), end)
+        found.append(walker.end_likelihood(end))
     return found
 
 
@@ -113,7 +114,7 @@ def last_note(line: Line, start: int, stop: int, lowest: int, highest: int) -> t
     bar, setting = line.setting.bar, line.setting
     recent = line.pitch[-16:]
     centre = float(recent.mean())
-    tonic = [p for p in range(lowest, highest + 1) if (p - setting.tonic_pitch) % 12 == 0]
+    pitch = min(max(int(recent[-1]), lowest), highest)
     for step in _TRIAD[setting.minor]:
         found = [
             p
@@ -121,9 +122,8 @@ def last_note(line: Line, start: int, stop: int, lowest: int, highest: int) -> t
             if (p - setting.tonic_pitch) % 12 == step and abs(p - setting.tonic_pitch) <= CENTRE
         ]
         if found:
-            tonic = found
+            pitch = min(found, key=lambda p: (abs(p - centre), p))
             break
-    pitch = min(tonic, key=lambda p: (abs(p - centre), p)) if tonic else int(recent[-1])
     at = stop - bar
     quick = len(line) > 2 and float(np.median(np.diff(line.onset[-17:]))) < line.beat
     if bar % 2 == 0 and (bar // 2) % line.beat == 0 and (quick or at <= start):

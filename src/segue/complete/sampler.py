@@ -60,8 +60,12 @@ class Walker:
         self._events = [c.tolist() for c in (events.start, events.pitch, events.duration)]
         self._at = 0
 
-    def follow(self, stop: int) -> None:
-        """Follow the given events up to index `stop`, which is not before the last one."""
+    def follow(self, stop: int, end: int | None = None) -> None:
+        """Follow the given events up to index `stop`, which is not before the last one.
+
+        `end` is the unit at which the last of them ends as written, where its own length is only how it is
+        played.
+        """
         starts, pitches, durations = self._events
         first = max(stop - self._memory, 0)
         if first > self._at:
@@ -69,7 +73,10 @@ class Walker:
         for i in range(self._at, stop):
             if i >= first:
                 self._state = {"h": self._run(self._tracker.row(starts[i]))["h_next"]}
-            self._tracker.push(starts[i], pitches[i], durations[i])
+            last = end is not None and i == stop - 1
+            self._tracker.push(
+                starts[i], pitches[i], duration_token(end - starts[i]) if last else durations[i]
+            )
         self._at = stop
 
     def _run(self, row: list[int]) -> dict[str, np.ndarray]:

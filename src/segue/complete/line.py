@@ -82,8 +82,8 @@ class Line:
         """Unit at which note `index` ends as it would be written, detached or not: a place on the grid."""
         start = int(self.onset[index])
         played = (int(self.end_tick[index]) - self.tick(start)) / TICKS_PER_UNIT
-        # A unit of overlap is touch, not length.
-        sounding = max(played / self.touch - 1.0, 1.0)
+        # A unit of overlap is touch, not length; and long notes are held, whatever the touch of the others.
+        sounding = max(min(played / self.touch, played + SHORT_REST) - 1.0, 1.0)
         for value in _WRITTEN:
             if value >= sounding and (start + value) % UNITS_PER_QUARTER in GRID:
                 return start + value

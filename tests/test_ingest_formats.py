@@ -382,7 +382,8 @@ def test_abc_voices_are_tracks():
 
 
 def test_a_collection_gives_its_first_tune():
-    data = b"% my tunes\nM:4/4\n\nX:7\nT:One\nL:1/4\nK:C\nC4|\n\nsome words\n\nX:8\nT:Two\nK:C\nD4|\n"
+    # The length of a note is said once for all tunes, before the first.
+    data = b"% my tunes\nM:4/4\nL:1/4\n\nX:7\nT:One\nK:C\nC4|\n\nsome words\n\nX:8\nT:Two\nK:C\nD4|\n"
     score, warnings = read_abc(data)
     assert notes_of(score) == [(0, 3840, 60)]
     assert warnings == ["the file holds 2 tunes; the first was taken"]

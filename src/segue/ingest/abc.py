@@ -69,13 +69,13 @@ def read_abc(data: bytes, timeout_s: float = 30) -> tuple[Score, list[str]]:
     if len(starts) > 1:
         warnings.append(f"the file holds {len(starts)} tunes; the first was taken")
     # By the kind of tune abc2midi would swing a hornpipe; and a fermata would move every bar line after it.
-    tune = _RHYTHM.sub("", tune)
+    tune = _with_settings(head, _RHYTHM.sub("", tune))
     marked, chords = _mark(tune)
-    score, read_warnings = read_midi(_run_abc2midi(_settings_of(head) + marked, timeout_s))
+    score, read_warnings = read_midi(_run_abc2midi(marked, timeout_s))
     words: list[tuple[Text, ...]] = []
     if _WORDS.search(tune):
         # The syllables would fall on the rests that became notes, so they come from a second reading.
-        sung, _ = read_midi(_run_abc2midi(_settings_of(head) + tune + "\n", timeout_s))
+        sung, _ = read_midi(_run_abc2midi(tune, timeout_s))
         words = [_syllables(track) for track in sung.tracks if len(track.notes)]
     return _mend(score, chords, words), warnings + read_warnings
 
@@ -87,9 +87,11 @@ def _decode(data: bytes) -> str:
         return data.decode("latin-1")
 
 
-def _settings_of(head: str) -> str:
-    """The fields before the first tune that hold for every tune (M:, L:, Q:), without free text."""
-    return "".join(f"{line}\n" for line in head.split("\n") if re.match(r"^(%%|[MLQI]:)", line))
+def _with_settings(head: str, tune: str) -> str:
+    """The tune with the fields before the first tune that hold for every tune (M:, L:, Q:)."""
+    number, _, rest = tune.partition("\n")
+    fields = "".join(f"{line}\n" for line in head.split("\n") if re.match(r"%%|[MLQI]:", line))
+    return f"{number}\n{fields}{rest}\n"
 
 
 def _mark(tune: str) -> tuple[str, list[str]]:
@@ -126,7 +128,7 @@ def _mark(tune: str) -> tuple[str, list[str]]:
             lines += ["%%MIDI gchordoff", *_PLAIN]
         elif not in_head and line.startswith("V:"):
             lines += _PLAIN
-    return "\n".join(lines) + "\n", chords
+    return "\n".join(lines), chords
 
 
 def _controller(number: int, value: int) -> str:

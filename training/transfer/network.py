@@ -128,7 +128,8 @@ def _losses(
         ]
     ).mean()
     known = ~torch.isnan(performance)
-    square = (out[books] - torch.nan_to_num(performance))[known].square().mean()
+    # A batch of printed scores knows no velocity at all.
+    square = ((out[books] - torch.nan_to_num(performance)).square() * known).sum() / known.sum().clamp(min=1)
     if network.classes is None:
         return cross, square, torch.zeros(())
     logits = out[books + 1].unflatten(-1, (classes.shape[-1], -1))
@@ -143,12 +144,13 @@ def train_network(
     epochs_of_schedule: int,
     seed: int,
     augment: Augment,
+    learning_rate: float,
     length: int = 64,
     batch: int = 64,
 ) -> list[dict[str, float]]:
     """Train in place for `epochs_of_schedule` passes of equal size (stopped by `minutes`); keeps the weights
     of the best validation loss. Styles are drawn in proportion to the square root of their size. Returns the
-    history, one row an epoch.
+    history, one row an epoch. `learning_rate` is the highest of a one-cycle schedule.
     """
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
@@ -162,7 +164,7 @@ def train_network(
     steps = 240
     optimiser = torch.optim.AdamW(network.parameters(), lr=3e-3, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, max_lr=4e-3, total_steps=steps * epochs_of_schedule, pct_start=0.1
+        optimiser, max_lr=learning_rate, total_steps=steps * epochs_of_schedule, pct_start=0.1
     )
     best, best_state, history = np.inf, None, []
     begin = time.process_time()

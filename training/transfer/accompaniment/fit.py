@@ -67,6 +67,6 @@ def fit(pieces: list[Piece], run: Path, seed: int, minutes: float, epochs: int) 
     torch.manual_seed(seed)
     fitted.network = new_network()
     print("parameters", sum(p.numel() for p in fitted.network.parameters()), flush=True)
-    train_network(fitted.network, fitted.train, fitted.validation, minutes, epochs, seed, _hide_source)
+    train_network(fitted.network, fitted.train, fitted.validation, minutes, epochs, seed, _hide_source, 6e-3)
     torch.save(fitted.network.state_dict(), weights)
     return fitted

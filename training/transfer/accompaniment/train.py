@@ -21,7 +21,7 @@ from training.transfer.points import table, unigram_nats
 from training.transfer.report import arguments, mean_point, metrics_of, step_latency_ms, verdict
 
 MINUTES = 12
-EPOCHS = 22
+EPOCHS = 10
 COMMAND = (
     "PYTHONPATH=src:. python -m training.transfer.accompaniment.train "
     "--data ../shared/data --out models/accompaniment --seed 0"
@@ -49,43 +49,44 @@ lower voices of a chorale, the lower strings of a quartet. The transfer stage us
 The music is read in units of four sixteenths. Pitches are slots: scale degrees above the root of the chord
 that sounds, over four octaves, so that a pattern fits every chord. Of all units in the training data, 256
 patterns for the low hand and 256 for the high hand were chosen as medoids (greedy facility location over
-Jaccard distances of onsets and of rhythm); they are in the front matter. A GRU with 112 units walks over the
-piece: it hears the style, the place in bar and phrase, the chord and its motion, the melody, how the source's
-bar compares with its piece in density, polyphony, register and loudness (standard scores within the piece,
-which tell nothing of the style), and the patterns just played; it gives logits over both hands' patterns, and
-velocity and duration for each hand and step of the unit before. {parameters} parameters.
+Jaccard distances of onsets and of rhythm); they are in the front matter. A GRU with 112 units walks over
+the piece: it hears the style, the place in bar and phrase, the chord and its motion, the melody, how the
+source's bar compares with its piece in density, polyphony, register and loudness (standard scores within
+the piece, which tell nothing of the style), and the patterns just played; it gives logits over both hands'
+patterns, and velocity and duration for each hand and step of the unit before. {parameters} parameters.
 
 ## Data
 
 {pieces} pieces: 819 pop songs (PIANO as accompaniment of MELODY, with the set's chords), every second lied,
 the chorales and hymns (three voices under the soprano) and the quartets (three under the first violin).
-Chords of all but pop are triads found by template match with smoothing. Split by piece: groups of equal title
-or tune stay together; the chorales' own validation part; a fixed tenth of the rest (15 % of the quartets).
-Velocities were learned from pop alone, since printed scores have none.
+Chords of all but pop are triads found by template match with smoothing. Split by piece: groups of equal
+title or tune stay together; the chorales' own validation part; a fixed tenth of the rest (15 % of the
+quartets). Velocities were learned from pop alone, since printed scores have none.
 
 ## Validation
 
 Network: {nats:.3f} nats a pattern; floor (each style's own frequencies, style given) {floor:.3f}. One seed.
 
 Points in the plane of content and fit, accompaniment alone, without the melody. Content: mean chroma cosine
-with the source's accompaniment. Fit: mean of the cosines of time-by-interval and onset-by-duration histograms
-with those of the target style (training pieces). The onset-by-velocity column counts only for pop; the other
-targets have no velocities of their own. Sources: {sources} validation pieces (48 bars at most) of the other
-three styles; temperature 0.9, strength 2; intervals are bootstraps over pieces. identity: the source itself; copy: a
-validation piece of the target style; random: any piece.
+with the source's accompaniment. Fit: mean of the cosines of time-by-interval and onset-by-duration
+histograms with those of the target style (training pieces). The onset-by-velocity column counts only for
+pop; the other targets have no velocities of their own. Sources: {sources} validation pieces (48 bars at
+most) of the other three styles; temperature 0.9, strength 2; intervals are bootstraps over pieces.
+identity: the source itself; copy: a validation piece of the target style; random: any piece.
 
 {table}
 
 {verdict}
 
-A softmax regression on the two histograms, trained on training pieces and unknown to the transfer, tells the
-four styles of validation pieces apart with accuracy {classifier_accuracy}. It takes the transfer for the
-target in these shares: {taken}. S (Brunner et al. 2018) = {strength_S} {strength_interval}; identity has 0.
+A softmax regression on the two histograms, trained on training pieces and unknown to the transfer, tells
+the four styles of validation pieces apart with accuracy {classifier_accuracy}. It takes the transfer for
+the target in these shares: {taken}. S (Brunner et al. 2018) = {strength_S} {strength_interval}; identity
+has 0.
 
 ## Latency
 
-One step (four sixteenths), one thread, batch of one, median after warm-up, process start excluded:
-{onnx} ms ONNX, {tflite} ms TFLite. A song of 90 bars takes 360 steps.
+One step (four sixteenths), one thread, batch of one, median after warm-up, process start excluded: {onnx}
+ms ONNX, {tflite} ms TFLite. A song of 90 bars takes 360 steps.
 
 ## Intended use and limits
 
@@ -96,10 +97,10 @@ melody and shape.
 
 ## Tried and left out
 
-Note lengths by regression: means lie between the lengths that are played, and the onset-by-duration cosine fell
-under that of identity for lied. The stage's guidance (the network is asked with and without the style, and what the
-style adds is taken twice) is worth more than a larger network. The patterns of both hands are drawn independently
-given the past; a joint codebook needs far more patterns.
+Note lengths by regression: means lie between the lengths that are played, and the onset-by-duration cosine
+fell under that of identity for lied. The stage's guidance (the network is asked with and without the style,
+and what the style adds is taken twice) is worth more than a larger network. The patterns of both hands are
+drawn independently given the past; a joint codebook needs far more patterns.
 """
 
 

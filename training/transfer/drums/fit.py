@@ -54,6 +54,6 @@ def fit(pieces: list[DrumPiece], run: Path, seed: int, minutes: float, epochs: i
         fitted.network.load_state_dict(torch.load(weights))
         return fitted
     print("parameters", sum(p.numel() for p in fitted.network.parameters()), flush=True)
-    train_network(fitted.network, fitted.train, fitted.validation, minutes, epochs, seed, hide_skeleton)
+    train_network(fitted.network, fitted.train, fitted.validation, minutes, epochs, seed, hide_skeleton, 4e-3)
     torch.save(fitted.network.state_dict(), weights)
     return fitted

@@ -46,9 +46,10 @@ The music is read beat by beat on a grid of four steps and nine drum classes (Gi
 patterns of one beat were chosen from the training data as medoids (greedy facility location over Jaccard
 distances of hits and of rhythm); they are in the front matter. A GRU with 80 units walks over the piece: it
 hears the style, the place in bar and phrase, the tempo, how busy and how unlike the source's usual bar its
-beat is, its share of toms, its crashes, and where it strikes kick and a strong snare (withheld in half of the
-training windows), and the patterns just played; it gives logits over the patterns, and velocity and timing
-offset of every hit of the beat before, so swing and touch are those of the style. {parameters} parameters.
+beat is, its share of toms, its crashes, and where it strikes kick and a strong snare (withheld in half of
+the training windows), and the patterns just played; it gives logits over the patterns, and velocity and
+timing offset of every hit of the beat before, so swing and touch are those of the style. {parameters}
+parameters.
 
 ## Data
 
@@ -61,10 +62,10 @@ Network: {nats:.3f} nats a beat; floor (each style's own frequencies, style give
 
 Points in the plane of content and fit. Content (ours, drums have no chroma): mean cosine by bar of hits in
 sixteenth steps and three groups (kick; snare and toms; hats and cymbals). Fit: mean of the cosines of
-onset-by-drum (twelfths of a beat) and onset-by-velocity histograms with those of the target style. Validation
-recordings (32 bars at most) of the other five styles, {sources} transfers; temperature 0.9, strength 2; intervals are
-bootstraps over pieces. identity: the source itself; copy: a validation recording of the target style; random:
-any.
+onset-by-drum (twelfths of a beat) and onset-by-velocity histograms with those of the target style.
+Validation recordings (32 bars at most) of the other five styles, {sources} transfers; temperature 0.9,
+strength 2; intervals are bootstraps over pieces. identity: the source itself; copy: a validation recording
+of the target style; random: any.
 
 {table}
 
@@ -73,9 +74,9 @@ any.
 The same with the skeleton withheld: content {free_content}, fit {free_fit} (means over styles), against
 {content} and {fit} with it, which the stage uses.
 
-A softmax regression on the two histograms, trained on training recordings and unknown to the transfer, tells
-the six styles apart with accuracy {classifier_accuracy} on validation. It takes the transfer for the target
-in these shares: {taken}. S (Brunner et al. 2018) = {strength_S} {strength_interval}; identity has 0.
+A softmax regression on the two histograms, trained on training recordings and unknown to the transfer,
+tells the six styles apart with accuracy {classifier_accuracy} on validation. It takes the transfer for the
+target in these shares: {taken}. S (Brunner et al. 2018) = {strength_S} {strength_interval}; identity has 0.
 
 ## Latency
 
@@ -85,14 +86,15 @@ One step (a beat), one thread, batch of one, median after warm-up, process start
 ## Intended use and limits
 
 For kits on the General MIDI percussion channel. Learned from 4/4; 3/4 takes its first beats, and in 6/8 and
-12/8 a step pattern is played over the dotted beat as a shuffle. hiphop and afrobeat rest on few drummers, and
-their validation on one and two recordings. Percussion outside the kit is left as it is.
+12/8 a step pattern is played over the dotted beat as a shuffle. hiphop and afrobeat rest on few drummers,
+and their validation on one and two recordings. Percussion outside the kit is left as it is.
 
 ## Tried and left out
 
-Velocities by regression alone: their mean is never a ghost note nor an accent, and the onset-by-velocity cosine stayed
-under that of identity (0.48 against 0.57). Without guidance (strength 1): fit 0.63 where strength 2 gives 0.65, and
-the classifier takes fewer pieces for the target. Without dropout the network overfits after three epochs.
+Velocities by regression alone: their mean is never a ghost note nor an accent, and the onset-by-velocity
+cosine stayed under that of identity (0.48 against 0.57). Without guidance (strength 1): fit 0.63 where
+strength 2 gives 0.65, and the classifier takes fewer pieces for the target. Without dropout the network
+overfits after three epochs.
 """
 
 

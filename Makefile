@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 CORES ?= all
 ARGS ?=
+TRAINING_VENV := .venv-training
+TRAINING_LOCK ?= training/requirements.lock
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
@@ -46,6 +48,16 @@ format: setup
 
 bench: setup
 	@python -m benchmarks.run $(ARGS)
+
+# PyTorch lives in an environment of its own; see training/README.md for its CPU build.
+$(TRAINING_VENV)/.ready: $(TRAINING_LOCK) pyproject.toml | setup
+	@echo "Setting up $(TRAINING_VENV) (once) ..."
+	@test -x $(TRAINING_VENV)/bin/python || $(PYTHON) -m venv $(TRAINING_VENV)
+	@$(BIN)/uv pip sync --python $(TRAINING_VENV)/bin/python --require-hashes $(TRAINING_LOCK)
+	@touch $@
+
+train: $(TRAINING_VENV)/.ready
+	@PYTHONPATH=src:. $(TRAINING_VENV)/bin/python -m snakemake -s training/Snakefile --cores 2 $(ARGS)
 
 demonstration: setup
 	@python scripts/write_demonstration.py input

@@ -47,7 +47,7 @@ class Bench:
         return [*base, "--directory", str(self.folder), "--config", *(config or (NO_AUDIO,))]
 
     def environment(self) -> dict[str, str]:
-        path = str(self.source / "src") if self.source else ""
+        path = str(self.source / "src") if self.source else os.environ.get("PYTHONPATH", "")
         return {**os.environ, "PYTHONPATH": path}
 
     def run(self, *config: str, cores: int = 2) -> Run:

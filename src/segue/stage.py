@@ -10,7 +10,8 @@ A stage is a package `segue.<name>` with
 `record` is the piece's JSON record as the stages before left it, never changed in place:
 
 - `id`, `source` {path, format, bytes, sha256}, `warnings` [sentence];
-- `key` {tonic 0..11, mode "major" | "minor", name} or None without pitched notes, `meter` "4/4", `tempo_bpm`, `bars`, `duration_s`;
+- `key` {tonic 0..11, mode "major" | "minor", name} or None without pitched notes, `meter` "4/4",
+  `tempo_bpm`, `bars`, `duration_s`;
 - `tracks`, one a track of the score and in its order: {name, channel, program, notes, role, human_timing,
   nomml}, role one of `ROLES`;
 - `chords` [{tick, label}] as the file gives them or a stage has found them;

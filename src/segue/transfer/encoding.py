@@ -17,10 +17,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from segue.chords import QUALITIES, Chord, chord_index_at
-from segue.transfer.grid import STEP_TICKS, UNIT_STEPS, Grid
+from segue.transfer.grid import STEP_TICKS, UNIT_STEPS, Grid, in_pairs
 from segue.transfer.slots import HAND_SPLIT, SLOTS, slots_from_pitches
 
 STYLES = ("pop", "lied", "chorale", "quartet")
+#: Styles whose data know no bars of two quarters.
+_NEVER_IN_TWO = ("pop",)
 HANDS = 2
 HAND_SLOTS = (HAND_SPLIT, SLOTS - HAND_SPLIT)
 GRID_BITS = UNIT_STEPS * SLOTS
@@ -169,14 +171,17 @@ def unit_features(
     rows = np.arange(units)
     style_part = np.zeros((units, len(STYLES)), np.float32)
     style_part[:, STYLES.index(style)] = 1
+    place, size, bar = (grid.unit_in_bar, grid.bar_units, grid.unit_bar)
+    if style in _NEVER_IN_TWO:
+        place, size, bar = in_pairs(grid)
     position = np.zeros((units, _POSITION), np.float32)
-    position[rows, np.minimum(grid.unit_in_bar, _POSITION - 1)] = 1
+    position[rows, np.minimum(place, _POSITION - 1)] = 1
     length = np.zeros((units, 4), np.float32)
-    length[rows, np.clip(grid.bar_units - 2, 0, 3)] = 1
+    length[rows, np.clip(size - 2, 0, 3)] = 1
     table = grid.table()
     flags = np.stack([grid.compound, table[:, -1] < 0], axis=1)
     phrase = np.zeros((units, 4), np.float32)
-    phrase[rows, grid.unit_bar % 4] = 1
+    phrase[rows, bar % 4] = 1
     parts = [style_part, position, length, flags, phrase]
     parts.append(_chord_features(step_chord[table[:, 0]], chords))
     parts.append(_melody_features(melody, grid))

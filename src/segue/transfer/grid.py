@@ -64,6 +64,16 @@ class Grid:
         return table
 
 
+def in_pairs(grid: Grid) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`unit_in_bar`, `bar_units` and `unit_bar`, with two successive bars of two units read as one of four.
+
+    For styles that were learned from bars of four units alone.
+    """
+    two = grid.bar_units == 2
+    place = np.where(two, grid.unit_in_bar + 2 * (grid.unit_bar % 2), grid.unit_in_bar)
+    return place, np.where(two, 4, grid.bar_units), np.where(two, grid.unit_bar // 2, grid.unit_bar)
+
+
 def sixteenth_grid(score: Score, phase: int = 0) -> Grid:
     """Units of four sixteenths in every bar."""
     return _build(score, phase, shuffle=False)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from segue.score import make_notes
-from segue.transfer.grid import UNIT_STEPS, Grid
+from segue.transfer.grid import UNIT_STEPS, Grid, in_pairs
 
 STYLES = ("rock", "funk", "jazz", "latin", "hiphop", "afrobeat")
 CLASSES = ("kick", "snare", "closed hat", "open hat", "low tom", "mid tom", "high tom", "crash", "ride")
@@ -138,11 +138,12 @@ def unit_features(hits: np.ndarray, grid: Grid, style: str, beats_per_minute: np
     style_part = np.zeros((units, len(STYLES)), np.float32)
     style_part[:, STYLES.index(style)] = 1
     position = np.zeros((units, 4), np.float32)
-    position[rows, grid.unit_in_bar % 4] = 1
+    place, size, bar = in_pairs(grid)
+    position[rows, place % 4] = 1
     length = np.zeros((units, 3), np.float32)
-    length[rows, np.where(grid.bar_units == 4, 0, np.where(grid.bar_units == 3, 1, 2))] = 1
+    length[rows, np.where(size == 4, 0, np.where(size == 3, 1, 2))] = 1
     phrase = np.zeros((units, 4), np.float32)
-    phrase[rows, grid.unit_bar % 4] = 1
+    phrase[rows, bar % 4] = 1
     tempo = np.log2(beats_per_minute / 110.0).astype(np.float32)[:, None]
 
     count = struck.sum(axis=(1, 2)).astype(np.float64)

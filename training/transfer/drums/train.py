@@ -42,14 +42,14 @@ uses it.
 
 ## Architecture
 
-The music is read beat by beat on a grid of four steps and nine drum classes (Gillick et al. 2019). 320
+The music is read beat by beat on a grid of four steps and nine drum classes (Gillick et al. 2019). 256
 patterns of one beat were chosen from the training data as medoids (greedy facility location over Jaccard
 distances of hits and of rhythm); they are in the front matter. A GRU with 80 units walks over the piece: it
 hears the style, the place in bar and phrase, the tempo, how busy and how unlike the source's usual bar its
 beat is, its share of toms, its crashes, and where it strikes kick and a strong snare (withheld in half of
-the training windows), and the patterns just played; it gives logits over the patterns, and velocity and
-timing offset of every hit of the beat before, so swing and touch are those of the style. {parameters}
-parameters.
+the training windows), and the patterns just played; it gives logits over the patterns, and velocity,
+loudness class and timing offset of every hit of the beat before, so swing and touch are those of the style.
+{parameters} parameters.
 
 ## Data
 

@@ -109,13 +109,18 @@ def velocity_table(title: str, table: dict[str, dict[str, float]]) -> str:
 
 NOTES = """
 ## Latency
-@LATENCY@
+One thread, batch of one, median after warm-up, on a shared two-core machine, for 128 notes (96 new ones):
+ONNX Runtime 0.09 ms, LiteRT 0.08 ms.
 
 ## Use and limits
 Learned from the piano; on other instruments it gives phrasing by contour, density and place in the bar, not
-the instrument's own. The level of a whole piece cannot be known from its notes. Timing is small (a few ms)
-and hardly predictable without a score: most of it comes from `variation`.
+the instrument's own. It answers a level as well, but the stage takes only the deviations from the track's
+mean: the level of a piece cannot be known from its notes. Timing is small (a few ms) and hardly predictable
+without a score: most of it comes from `variation`. Intervals between played onsets are rounded before the
+network sees them, and a little of the timing figure may still be read off the rounding.
 
 ## Tried and left out
-@TRIED@
+- Timing from POP909: in nine songs of ten, five notes of six or more lie on one grid to 4 ticks, so it has
+  next to nothing to teach.
+- One epoch instead of ten: velocity MAE 12.16 on POP909, 11.87 on GiantMIDI.
 """.strip()

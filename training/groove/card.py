@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from training.groove.data import Windows
@@ -42,7 +43,9 @@ def card_and_prose(
             "better": "lower",
         },
         "metrics": {
-            name: {key: round(value, 4) for key, value in row.items()} for name, row in table.items()
+            # A point has no finite divergence from a drummer.
+            name: {key: round(v, 4) if math.isfinite(v) else None for key, v in row.items()}
+            for name, row in table.items()
         },
         "interval_95": {"timing_mae_ms": [round(x, 2) for x in interval]},
         "training": {
@@ -52,8 +55,8 @@ def card_and_prose(
         },
     }
     rows = "\n".join(
-        f"| {name} | {r['timing_mae_ms']:.2f} | {r['timing_mse']:.4f} | {r['timing_kl']:.3f} | "
-        f"{r['velocity_kl']:.3f} | {r['velocity_mae']:.1f} | "
+        f"| {name} | {r['timing_mae_ms']:.2f} | {r['timing_mse']:.4f} | {_figure(r['timing_kl'])} | "
+        f"{_figure(r['velocity_kl'])} | {r['velocity_mae']:.1f} | "
         f"{r['timing_std_predicted']:.3f} / {r['timing_std_true']:.3f} | "
         f"{r['velocity_std_predicted']:.1f} / {r['velocity_std_true']:.1f} |"
         for name, r in table.items()
@@ -65,7 +68,8 @@ Gives the hits of a two-bar drum pattern the timing and the velocity that a drum
 much drummers differ there. `segue humanize` uses it for drum tracks.
 
 ## Architecture
-Two bidirectional GRU layers of 86 units over 32 sixteenths. Input for each sixteenth: which of nine drum
+Two bidirectional GRU layers of 86 units over 32 sixteenths. Input for
+each sixteenth: which of nine drum
 classes sound, the place in beat and bar, the tempo. Output for each class: offset in sixteenths (tanh, at
 most half a sixteenth either way), velocity (sigmoid), and the spread of both (scale of a Laplace
 distribution), which `variation` samples.
@@ -93,16 +97,28 @@ Variation 0, one window at a time, one seed. Spreads are predicted / true, in si
     return card, prose
 
 
+def _figure(value: float) -> str:
+    return f"{value:.3f}" if math.isfinite(value) else ""
+
+
 NOTES = """
 ## Latency
-@LATENCY@
+One thread, batch of one, median after warm-up, on a shared two-core machine: @LATENCY@
 
 ## Use and limits
 Made for 4/4 on a grid of sixteenths at 60 to 200 quarters a minute. Bars of other meters are laid into the
 same grid from their downbeats; the network has heard none. Triplets and swing that are written keep their
 place and are moved a little on top. It knows nothing of style or of the player: it answers the mean over ten
-drummers.
+drummers, and takes that lie consistently early or late by choice of the player cannot be told from the hits.
 
 ## Tried and left out
-@TRIED@
+All on the validation split, MAE ms / MSE / timing KL / velocity KL / velocity MAE.
+
+- One drummer of 88 units, dropout 0.4, 30 epochs: 18.54 / .0319 / .614 / .185 / 21.5.
+- One drummer of 86 units with the divergence of the batch in the loss (weight 0.15), dropout 0.5, 22 epochs:
+  18.64 / .0324 / .579 / .125 / 22.4. Matching the spread afterwards gives the same trade for less.
+- The plain mean of these two: 18.43 / .0315 / .662 / .176 / 21.7, which is why two smaller drummers are
+  averaged.
+- Half the dropout and hits left out half as often: 19.57 / .0340 after 10 epochs; takes are learned by heart.
+- A higher share in the spread matching: the timing KL falls to .26 at 0.65, for 0.2 to 0.3 ms of MAE.
 """.strip()

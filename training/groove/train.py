@@ -19,22 +19,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from segue.humanize.encoding import CLASS_COUNT, FEATURES, WINDOW_STEPS, tempo_features, window_features
+from segue.humanize.encoding import CLASS_COUNT, FEATURES, WINDOW_STEPS, window_features
 from segue.metrics.groove import groove_scores
 from training.common.export import export_model
 from training.groove.card import card_and_prose
 from training.groove.data import Windows, load_windows
-from training.groove.network import Drummer, GrooveNetwork
+from training.groove.network import GrooveNetwork
 from training.groove.ridge import ridge_prediction
 
-EPOCHS, BATCH, RATE, DECAY = 20, 256, 2e-3, 1e-2
+EPOCHS, BATCH, RATE, DECAY = 20, 256, 2e-3, 1e-3
 #: Typical errors that bring the parts of the loss to one scale.
 LIKELIHOOD_WEIGHT = 0.1
 OFFSET_ERROR, OFFSET_SQUARE, VELOCITY_ERROR = 0.13, 0.034, 0.17
 #: Probability that a class is missing from a window while training; a single hit is missing half as often.
 DROP = 0.1
-#: Standard deviation of the tempo that a training window is said to have, as a share of the true one.
-TEMPO_JITTER = 0.06
 #: Least spread of the answers as a share of the true spread, of offsets and velocities in each group of
 #: steps.
 SPREAD_SHARE = (0.6, 0.75)
@@ -49,9 +47,11 @@ def tensors(windows: Windows) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return tuple(torch.from_numpy(np.asarray(a, np.float32)) for a in arrays)
 
 
-def loss_of(drummer: Drummer, features: Tensor, hits: Tensor, offset: Tensor, velocity: Tensor) -> Tensor:
+def loss_of(
+    network: GrooveNetwork, features: Tensor, hits: Tensor, offset: Tensor, velocity: Tensor
+) -> Tensor:
     """The training loss of a batch; see the module."""
-    o, v, o_spread, v_spread = drummer(features)
+    o, v, o_spread, v_spread = network(features)
     mask = hits > 0
     o_error, v_error = (o - offset)[mask], (v - velocity)[mask]
     o_spread, v_spread = o_spread[mask], v_spread[mask]
@@ -62,24 +62,15 @@ def loss_of(drummer: Drummer, features: Tensor, hits: Tensor, offset: Tensor, ve
     return error + LIKELIHOOD_WEIGHT * likelihood
 
 
-def disturbed(features: Tensor, bpm: np.ndarray, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """A batch with hits left out and the tempo moved, so that neither betrays a take; what was kept."""
-    count = len(features)
+def left_out(count: int, rng: np.random.Generator) -> Tensor:
+    """1 where a window keeps its hits, 0 where classes or single hits are left out; (count, 32, 9)."""
     whole = rng.random((count, 1, CLASS_COUNT)) > DROP
     single = rng.random((count, WINDOW_STEPS, CLASS_COUNT)) > DROP / 2
-    keep = torch.from_numpy((whole & single).astype(np.float32))
-    x = features.clone()
-    x[:, :, :CLASS_COUNT] *= keep
-    moved = bpm * np.exp(TEMPO_JITTER * rng.standard_normal(count))
-    x[:, :, -2:] = torch.from_numpy(tempo_features(moved).astype(np.float32))[:, None]
-    return x, keep
+    return torch.from_numpy((whole & single).astype(np.float32))
 
 
 def train(windows: Windows, validation: Windows, seed: int, epochs: int, log: Path) -> GrooveNetwork:
-    """The trained network; the course of the validation figures goes to `log` and to the screen.
-
-    The drummers differ by their first weights, the order of the windows and what is left out of them.
-    """
+    """The trained network; the course of the validation figures goes to `log` and to the screen."""
     torch.manual_seed(seed)
     torch.set_num_threads(1)
     rng = np.random.default_rng(seed)
@@ -92,14 +83,15 @@ def train(windows: Windows, validation: Windows, seed: int, epochs: int, log: Pa
     done = 0
     for epoch in range(epochs):
         network.train()
-        orders = [rng.permutation(len(features)) for _ in network.members]
+        order = rng.permutation(len(features))
         for i in range(batches):
+            rows = order[i * BATCH : (i + 1) * BATCH]
+            keep = left_out(BATCH, rng)
+            x = features[rows].clone()
+            x[:, :, :CLASS_COUNT] *= keep
             optimizer.zero_grad()
-            for drummer, order in zip(network.members, orders, strict=True):
-                rows = order[i * BATCH : (i + 1) * BATCH]
-                x, keep = disturbed(features[rows], windows.bpm[rows], rng)
-                loss_of(drummer, x, hits[rows] * keep, offset[rows], velocity[rows]).backward()
-                torch.nn.utils.clip_grad_norm_(drummer.parameters(), 1.0)
+            loss_of(network, x, hits[rows] * keep, offset[rows], velocity[rows]).backward()
+            torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimizer.step()
             schedule.step()
             done += 1

@@ -159,6 +159,11 @@ def test_redo_replaces_the_old_deviation():
     again = run(played, human={0}, keep_existing="redo", variation=0).score.tracks[0].notes
     fresh = run(clean, variation=0).score.tracks[0].notes
     assert np.abs(np.sort(again["onset_tick"]).astype(int) - np.sort(fresh["onset_tick"])).max() <= 1
+    again, fresh = (
+        run(s, human=h, keep_existing="redo", variation=0, amount=2).score.tracks[0].notes
+        for s, h in ((played, {0}), (clean, ()))
+    )
+    assert np.abs(np.sort(again["onset_tick"]).astype(int) - np.sort(fresh["onset_tick"])).max() <= 1
 
 
 def test_triplets_are_a_grid_and_no_deviation():

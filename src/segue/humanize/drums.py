@@ -59,13 +59,14 @@ def play_drums(
     classes = CLASS_OF_PITCH[notes["pitch"]]
     grid = grid_of(score, onset)
     residual = np.where(played_before, human_residual(score, onset) if played_before.any() else 0, 0)
-    shift = expected_shift(expected.offset, grid.residual - residual) - residual
+    shift = expected_shift(expected.offset, grid.residual - residual)
     loudness = expected.velocity
     if settings["variation"] > 0:
         timing, dynamics = _sample(grid, classes, rng)
         shift = shift + settings["variation"] * expected.offset_spread * STEP_TICKS * timing
         loudness = loudness + settings["variation"] * expected.velocity_spread * dynamics
-    shift *= settings["amount"] * settings["timing"]
+    share = settings["amount"] * settings["timing"]
+    shift = share * shift - min(share, 1) * residual
     limit = MAX_SHIFT_STEPS * STEP_TICKS
     shift = np.clip(follow_nearest(onset, shift, NEIGHBOUR_STEPS * STEP_TICKS), -limit, limit)
     struck = blend_velocity(velocity, loudness, classes, settings["amount"] * settings["velocity"])

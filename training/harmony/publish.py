@@ -108,7 +108,12 @@ def card_prose(figures: dict[str, Any], floors: dict[str, Any], training: int, p
     columns = ("CHE", "CC", "CTD", "CTnCTR", "PCS", "MCTD")
     table = [f"| {n} | " + " | ".join(str(q[c]) for c in columns) + " |" for n, q in quality.items()]
     return _TEMPLATE.read_text(encoding="utf-8").format(
-        figures="\n".join(rows), quality="\n".join(table), training=training, pop=pop, sheets=sheets
+        figures="\n".join(rows),
+        quality="\n".join(table),
+        undecoded=figures["POP909, melody"]["accuracy_undecoded"],
+        training=training,
+        pop=pop,
+        sheets=sheets,
     )
 
 

@@ -41,7 +41,7 @@ test: setup
 	@python -m pytest $(ARGS)
 
 lint: setup
-	@ruff check . && ruff format --check . && snakefmt --check workflow training/Snakefile && snakemake --lint
+	@ruff check . && ruff format --check . && snakefmt --check workflow training/Snakefile && snakemake --lint && snakemake -s training/Snakefile --lint
 
 format: setup
 	@ruff check --fix . && ruff format . && snakefmt workflow training/Snakefile

@@ -13,7 +13,7 @@ from training.common.export import export_model
 from training.transfer.accompaniment.fit import HIDDEN, Fitted
 from training.transfer.network import Sequences
 
-_EXAMPLES, _STEPS = 16, 32
+_EXAMPLES, _STEPS = 12, 24
 
 
 def examples_of(data: Sequences, examples: int, steps: int) -> tuple[dict[str, np.ndarray], np.ndarray]:

@@ -19,6 +19,7 @@ from training.transfer.network import evaluate_network
 from training.transfer.pieces import load_pieces
 from training.transfer.points import table, unigram_nats
 from training.transfer.report import arguments, mean_point, metrics_of, step_latency_ms, verdict
+from training.transfer.settings import stage_settings
 
 MINUTES = 12
 EPOCHS = 10
@@ -71,8 +72,8 @@ Points in the plane of content and fit, accompaniment alone, without the melody.
 with the source's accompaniment. Fit: mean of the cosines of time-by-interval and onset-by-duration
 histograms with those of the target style (training pieces). The onset-by-velocity column counts only for
 pop; the other targets have no velocities of their own. Sources: {sources} validation pieces (48 bars at
-most) of the other three styles; temperature 0.9, strength 2; intervals are bootstraps over pieces.
-identity: the source itself; copy: a validation piece of the target style; random: any piece.
+most) of the other three styles; temperature {temperature}, strength {strength}; intervals are bootstraps
+over pieces. identity: the source itself; copy: a validation piece of the target style; random: any piece.
 
 {table}
 
@@ -97,10 +98,16 @@ melody and shape.
 
 ## Tried and left out
 
+Temperature and strength were chosen on these validation pieces. At temperature 0.9 the lied's fit was
+0.731, under identity's 0.738, and its margin is small still: the style is the broadest, and its triplets do
+not exist on this grid. At temperature 0 only the chorale is not dominated, since the likeliest pattern
+everywhere makes a monotonous part.
+
 Note lengths by regression: means lie between the lengths that are played, and the onset-by-duration cosine
-fell under that of identity for lied. The stage's guidance (the network is asked with and without the style,
-and what the style adds is taken twice) is worth more than a larger network. The patterns of both hands are
-drawn independently given the past; a joint codebook needs far more patterns.
+of lied was 0.48. Without guidance (strength 1, temperature 1): fit of pop 0.70 instead of 0.75, of the
+chorale 0.82 instead of 0.85, S 0.46 instead of 0.55. Three times the training time: 2.40 nats instead of
+2.42. The patterns of both hands are drawn independently given the past; a joint codebook needs far more
+patterns.
 """
 
 
@@ -164,6 +171,8 @@ def main() -> None:
         taken=", ".join(f"{k} {v}" for k, v in figures["taken_for_target"].items()),
         strength_S=figures["strength_S"],
         strength_interval=figures["strength_interval"],
+        temperature=stage_settings()["temperature"],
+        strength=stage_settings()["strength"],
         **latency,
     )
     export(fitted, args.out, card, prose)

@@ -14,7 +14,7 @@ from training.transfer.drums.fit import HIDDEN, Fitted
 
 def export(fitted: Fitted, folder: Path, card: dict[str, Any], prose: str) -> None:
     """Write the model `drums-style` into `folder`; the probe is the pattern."""
-    inputs, codes = examples_of(fitted.validation, 16, 32)
+    inputs, codes = examples_of(fitted.validation, 12, 24)
     export_model(
         fitted.network,
         "drums-style",

@@ -330,7 +330,7 @@ def test_stages_can_be_switched_off(bench):
             "humanize.ammount is not a known setting in humanize: did you mean amount?",
         ),
         ("humanize={amount: 9}", "humanize.amount is 9, and a number from 0 to 2 is allowed"),
-        ("render={format: mp3}", "render.format is mp3, and one of wav, flac, ogg is allowed"),
+        ("render={format: mp3}", "render.format is mp3, and one of flac, wav, ogg is allowed"),
         ("seed=often", "seed is often, and a whole number of at least 0 is allowed"),
         ("input=nowhere", "there is no input folder nowhere"),
         ("harmonize={models: {harmony: nobody}}", "model nobody: there is no card"),

@@ -272,7 +272,7 @@ def test_bad_files_are_quarantined_and_the_rest_finishes(bench):
     rows = [line.split("\t") for line in table]
     assert [row[0] for row in rows] == ["bad/broken", "bad/empty", "bad/text", "bad/truncated"]
     assert all(row[1] == "ingest" and len(row[2]) > 10 for row in rows)
-    assert "bad/empty (ingest): the file is empty" in run.text
+    assert "quarantine: bad/empty: the file is empty" in run.text
     assert "4 in quarantine" in run.text
     strict = bench.run(NO_AUDIO, "strict=true")
     assert strict.status != 0

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from segue.archive import write_atomically
 from segue.config import STAGES
-from segue.shards import records_path
+from segue.shards import Plan, records_path
 
 _SHOWN = 10
 
@@ -77,39 +77,52 @@ def read_tallies(folder: Path, since: float) -> dict[str, list[dict]]:
     return found
 
 
-def summary(
-    folder: Path, output: Path, stages: Sequence[str], shards: Sequence[str], since: float, wall: float
-) -> str:
-    """The text that a user sees when a run ends."""
-    tallies = read_tallies(folder, since)
-    total, rejected = 0, []
-    for shard in shards:
-        path = records_path(folder, shard)
-        if not path.is_file():
-            continue
-        for line in path.read_text("ascii").splitlines():
-            total += 1
-            if '"quarantine"' in line:
-                record = json.loads(line)
-                if "quarantine" in record:
-                    rejected.append((record["id"], record["quarantine"]))
-    lost = [r for r in rejected if r[1]["stage"] != "render"]
+def summary(plan: Plan, output: Path, stages: Sequence[str], since: float, wall: float) -> str:
+    """The text that a user sees when a run ends; `since` in seconds since the epoch, `wall` in seconds."""
+    tallies = read_tallies(plan.folder, since)
+    total, lost, silent = _outcomes(plan)
     computed = {piece for jobs in tallies.values() for job in jobs for piece in job["computed"]}
+    computed -= {piece for piece, _ in lost}
+    done = total - len(lost)
+    reused = max(done - len(computed), 0)
     lines = [
         "",
-        f"Segue: {total - len(lost)} pieces done, {len(computed)} of them worked on now and "
-        f"{max(total - len(computed), 0)} reused, {len(lost)} in quarantine; {wall:.1f} s.",
+        f"Segue: {done} pieces done, {len(computed)} of them worked on now and {reused} reused, "
+        f"{len(lost)} in quarantine; {wall:.1f} s.",
     ]
     if any(tallies.values()):
         lines.append("  stage       computed   reused   job seconds")
         for stage in stages:
             jobs = tallies.get(stage, [])
             made = sum(len(job["computed"]) for job in jobs)
+            kept = (total if stage == "ingest" else done) - made
             seconds = sum(job["seconds"] for job in jobs)
-            lines.append(f"  {stage:<10} {made:>9} {max(total - made, 0):>8} {seconds:>13.1f}")
-    for piece, entry in rejected[:_SHOWN]:
-        lines.append(f"  quarantine: {piece} ({entry['stage']}): {entry['reason']}")
-    if len(rejected) > _SHOWN:
-        lines.append(f"  ... and {len(rejected) - _SHOWN} more in {output / 'quarantine.tsv'}")
+            lines.append(f"  {stage:<10} {made:>9} {max(kept, 0):>8} {seconds:>13.1f}")
+    for label, rows in (("quarantine", lost), ("no audio", silent)):
+        lines += [f"  {label}: {piece}: {reason}" for piece, reason in rows[:_SHOWN]]
+        if len(rows) > _SHOWN:
+            lines.append(f"  ... and {len(rows) - _SHOWN} more in {output / 'quarantine.tsv'}")
+    if plan.ignored:
+        lines.append(f"  passed over: {plan.ignored} file(s) that are no music by their extension")
     lines.append(f"  results: {output}/   records: {output / 'records.jsonl'}")
     return "\n".join(lines)
+
+
+def _outcomes(plan: Plan) -> tuple[int, list[tuple[str, str]], list[tuple[str, str]]]:
+    """Number of pieces; those in quarantine; those without audio: each with the stage and the reason."""
+    total = 0
+    lost: list[tuple[str, str]] = []
+    silent: list[tuple[str, str]] = []
+    for shard in plan.shards:
+        path = records_path(plan.folder, shard)
+        for line in path.read_text("ascii").splitlines() if path.is_file() else []:
+            total += 1
+            # Most records are long and have nothing to tell here.
+            if '"quarantine"' not in line or "quarantine" not in (record := json.loads(line)):
+                continue
+            entry = record["quarantine"]
+            if entry["stage"] == "render":
+                silent.append((record["id"], entry["reason"]))
+            else:
+                lost.append((record["id"], f"{entry['reason']} ({entry['stage']})"))
+    return total, sorted(lost), sorted(silent)

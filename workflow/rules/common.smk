@@ -81,30 +81,18 @@ onstart:
     remove_leftovers(PLAN, OUTPUT)
 
 
+def summary_text():
+    """What the user reads when the run ends."""
+    return summary(PLAN, OUTPUT, [*CHAIN, "render"], STARTED, time.time() - STARTED)
+
+
 onsuccess:
-    print(
-        summary(
-            WORK,
-            OUTPUT,
-            [*CHAIN, "render"],
-            PLAN.shards,
-            STARTED,
-            time.time() - STARTED,
-        ),
-        file=sys.stderr,
-    )
+    print(summary_text(), file=sys.stderr)
 
 
 onerror:
     print(
-        summary(
-            WORK,
-            OUTPUT,
-            [*CHAIN, "render"],
-            PLAN.shards,
-            STARTED,
-            time.time() - STARTED,
-        ),
+        summary_text(),
         "\n  The run is not complete: the reason is named above. What was finished is kept; after mending "
         "it, give the same command again.",
         file=sys.stderr,

@@ -34,6 +34,7 @@ class ModelError(RuntimeError):
 
 class _Session(Protocol):
     provider: str
+    input_shapes: dict[str, tuple[int, ...]]
 
     def run(self, inputs: Arrays) -> Arrays: ...
 
@@ -48,6 +49,7 @@ class _OnnxSession:
         options.log_severity_level = 3
         self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         self._outputs = list(card["outputs"])
+        self.input_shapes = {i.name: tuple(i.shape) for i in self._session.get_inputs()}
         self.provider = self._session.get_providers()[0]
 
     def run(self, inputs: Arrays) -> Arrays:
@@ -62,6 +64,8 @@ class _TfliteSession:
         self.provider = f"{module.__name__.split('.')[0]} XNNPACK"
         signature = self._interpreter._get_full_signature_list()["serving_default"]
         self._inputs = dict(signature["inputs"])
+        details = {d["index"]: tuple(d["shape"].tolist()) for d in self._interpreter.get_input_details()}
+        self.input_shapes = {name: details[i] for name, i in self._inputs.items()}
         # The exporter numbers the outputs in the order of the card.
         numbered = sorted(signature["outputs"].items(), key=lambda item: int(item[0].split("_")[-1]))
         self._outputs = {name: i for name, (_, i) in zip(card["outputs"], numbered, strict=True)}
@@ -100,10 +104,15 @@ class Model:
         self.sha256 = model_hash(folder, backend)
         try:
             self._session: _Session = _SESSIONS[backend](self.path, self.card)
-        except (RuntimeError, ValueError) as error:
+        except Exception as error:  # Each runtime has exception types of its own, without a common base.
             raise ModelError(f"model {self.name}: {backend} cannot load {self.path}: {error}") from error
         self.provider = self._session.provider
         self._shapes = {name: tuple(shape) for name, shape in self.card["inputs"].items()}
+        if self._session.input_shapes != self._shapes:
+            raise ModelError(
+                f"model {self.name}: {self.path} takes {self._session.input_shapes}, and the card says "
+                f"{self._shapes}; the weights are not those of the card"
+            )
         self.reference_difference = self._check_reference()
 
     def __call__(self, **inputs: np.ndarray) -> Arrays:

@@ -112,7 +112,7 @@ NOTES = """
 One thread, batch of one, median after warm-up, on a shared two-core machine, for 128 notes (96 new ones):
 ONNX Runtime 0.09 ms, LiteRT 0.08 ms.
 
-## Use and limits
+## Intended use and limits
 Learned from the piano; on other instruments it gives phrasing by contour, density and place in the bar, not
 the instrument's own. It answers a level as well, but the stage takes only the deviations from the track's
 mean: the level of a piece cannot be known from its notes. Timing is small (a few ms) and hardly predictable

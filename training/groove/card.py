@@ -68,7 +68,7 @@ Gives the hits of a two-bar drum pattern the timing and the velocity that a drum
 much drummers differ there. `segue humanize` uses it for drum tracks.
 
 ## Architecture
-Two bidirectional GRU layers of 86 units over 32 sixteenths. Input for each sixteenth: which of nine drum
+Two bidirectional GRU layers of 88 units over 32 sixteenths. Input for each sixteenth: which of nine drum
 classes sound, the place in beat and bar, the tempo. Output for each class: offset in sixteenths (at most half
 a sixteenth either way), velocity, and the spread of both (scale of a Laplace distribution), which `variation`
 samples. The last step moves offsets and velocities away from their mean by a fixed factor for each step mod
@@ -108,7 +108,7 @@ One thread, batch of one, median after warm-up, on a shared two-core machine: ON
 LiteRT 0.26 to 0.41 ms. Training took about 330 s of one core, estimated, as the machine was
 shared.
 
-## Use and limits
+## Intended use and limits
 Made for 4/4 on a grid of sixteenths at 60 to 200 quarters a minute. Bars of other meters are laid into the
 same grid from their downbeats; the network has heard none. Triplets and swing that are written keep their
 place and are moved a little on top. It knows nothing of style or of the player: it answers the mean over ten

@@ -22,7 +22,7 @@ class GrooveNetwork(nn.Module):
     the centre by the factor, so that their spread comes nearer to the drummers' (a mean varies too little).
     """
 
-    def __init__(self, hidden: int = 86, dropout: float = 0.5) -> None:
+    def __init__(self, hidden: int = 88, dropout: float = 0.5) -> None:
         super().__init__()
         self.first = nn.GRU(FEATURES, hidden, batch_first=True, bidirectional=True)
         self.second = nn.GRU(2 * hidden, hidden, batch_first=True, bidirectional=True)

@@ -28,7 +28,7 @@ from training.groove.data import Windows, load_windows
 from training.groove.network import GrooveNetwork
 from training.groove.ridge import ridge_prediction
 
-EPOCHS, BATCH, RATE, DECAY = 22, 256, 3e-3, 1e-3
+EPOCHS, BATCH, RATE, DECAY = 26, 256, 3e-3, 1e-3
 #: Shares of the loss, and typical errors that bring its parts to one scale.
 SPREAD_WEIGHT, LIKELIHOOD_WEIGHT = 0.15, 0.1
 OFFSET_ERROR, OFFSET_SQUARE, VELOCITY_ERROR = 0.13, 0.034, 0.17

@@ -11,8 +11,9 @@ import numpy as np
 from segue.models import model_names
 from segue.runtime import BACKENDS, MODELS_FOLDER, Model, read_reference
 
-#: Network calls that one two-bar window of 4/4 takes: the melody network runs once a note.
-CALLS_PER_WINDOW = {"melody": 16}
+#: Network calls that one two-bar window of 4/4 takes: the melody network runs once a note, the style networks
+#: twice a beat (with and without the style, see `strength`).
+CALLS_PER_WINDOW = {"melody": 16, "accompaniment": 16, "drums-style": 16}
 
 
 def latency_ms(model: Model, calls: int = 200) -> float:

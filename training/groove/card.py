@@ -105,8 +105,7 @@ def _figure(value: float) -> str:
 NOTES = """
 ## Latency
 One thread, batch of one, median after warm-up, on a shared two-core machine: ONNX Runtime 0.20 ms,
-LiteRT 0.26 to 0.41 ms. Training took about 330 s of one core, estimated, as the machine was
-shared.
+LiteRT 0.26 ms (`python -m benchmarks.run --only models`). Training took 361 s of one core.
 
 ## Intended use and limits
 Made for 4/4 on a grid of sixteenths at 60 to 200 quarters a minute. Bars of other meters are laid into the
@@ -118,12 +117,11 @@ drummers, and takes that lie consistently early or late by choice of the player 
 All on the validation split, MAE ms / MSE / timing KL / velocity KL / velocity MAE.
 
 - Without the divergence of the batch in the loss, dropout 0.4, hits left out less often (0.1), rate 2e-3:
-  18.54 / .0319 / .614 / .185 / 21.5 after 30 epochs with 88 units (over the budget of parameters), 18.77 /
-  .0321 / .895 / .270 / 22.4 after 20 epochs with 86; matched to the same spread, the latter is 19.08 / .0335
-  / .387 / .121.
-- The plain mean of this network and the one of 88 units: 18.43 / .0315 / .662 / .176 / 21.7. Two networks of
-  60 units, which would fit the budget, with the tempo disturbed by 6 %: 19.36 after 10 of 20 epochs, given
-  up.
+  18.54 / .0319 / .614 / .185 / 21.5 after 30 epochs, 18.77 / .0321 / .895 / .270 / 22.4 after 20 epochs with
+  86 units; matched to the same spread, the latter is 19.08 / .0335 / .387 / .121.
+- As now but with 86 units and 22 epochs: 18.78 / .0330 / .393 / .109 / 22.5.
+- The plain mean of two networks (86 and 88 units): 18.43 / .0315 / .662 / .176 / 21.7: a teacher for a later
+  version. Two networks of 60 units, with the tempo disturbed by 6 %: 19.36 after 10 of 20 epochs, given up.
 - Dropout 0.3 and hits left out at 0.05: 19.57 / .0340 after 10 epochs; takes are learned by heart.
 - A higher share in the spread matching: the timing KL falls to .27 at 0.65, for 0.2 ms more of MAE.
 """.strip()

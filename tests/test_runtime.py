@@ -102,3 +102,13 @@ def test_probe_error_by_hand():
     error, floor = probe_error("absolute_error", np.array([1.0, 2, 9]), np.array([1.0, 4, np.nan]))
     assert error == pytest.approx(1.0)
     assert floor == pytest.approx(1.5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_readme_shows_the_cards_figures(name):
+    readme = (MODELS_FOLDER.parent / "README.md").read_text()
+    (row,) = [line for line in readme.splitlines() if line.startswith(f"| [{name}]")]
+    card = read_card(MODELS_FOLDER / name)
+    assert f"{card['parameters']:,}" in row
+    assert f": {card['headline']['value']} |" in row
+    assert row.endswith(f"| {card['headline']['floor']} |")

@@ -247,7 +247,7 @@ def test_kill_and_run_again(finished, tmp_path):
 
 
 def test_two_runs_at_once_are_refused(bench):
-    from segue.workflow import RunLock
+    from segue.runlock import RunLock
 
     lock = RunLock(bench.folder / "work" / "run.lock")
     lock.acquire()

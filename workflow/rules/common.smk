@@ -12,7 +12,7 @@ from segue.process import stage_spec
 from segue.report import summary
 from segue.runtime import ModelError
 from segue.shards import make_plan, read_plan, remove_leftovers
-from segue.workflow import RunLock, RunLockError
+from segue.runlock import RunLock, RunLockError
 
 STARTED = time.time()
 

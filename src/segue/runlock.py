@@ -1,4 +1,4 @@
-"""What guards a run as a whole: one run at a time in a work folder."""
+"""One run at a time in a work folder."""
 
 from __future__ import annotations
 

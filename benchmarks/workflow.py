@@ -15,6 +15,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from segue.shards import shard_index
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 NO_AUDIO = "stages=[humanize, complete, harmonize, transfer]"
 
@@ -115,35 +117,27 @@ def measure_chain(files: Sequence[Path], edited: bool) -> dict[str, Any]:
 
 
 def measure_job_per_piece(files: Sequence[Path]) -> dict[str, Any]:
-    """The same work as one Snakemake job a piece and stage (shards of one), on a sample."""
+    """The same work as one Snakemake job a piece and stage (one piece a shard), on a sample."""
 
     def measure(folder: Path) -> dict[str, Any]:
-        prepare(folder, files)
-        # A shard a piece: with the shard size of one there are as many shards as pieces, and the hash leaves
-        # some empty and some with two; names are chosen so that each is alone.
-        work = folder / "work"
-        work.mkdir()
-        (work / "layout.json").write_text(json.dumps({"1": _shards_without_collision(folder)}))
+        prepare(folder, [])
+        count = len(files)
+        for i, path in enumerate(files):
+            (folder / "input" / f"{_name_in_shard(i, count)}.mid").symlink_to(path.resolve())
         seconds = run(folder, "shard_size=1")
-        jobs = len(list(folder.glob("work/*/tallies/*/*.json")))
         return {
-            "pieces": len(files),
-            "jobs": jobs,
+            "pieces": count,
+            "jobs": len(list(folder.glob("work/*/tallies/*/*.json"))),
             "seconds": round(seconds, 2),
-            "pieces_per_second": round(len(files) / seconds, 3),
+            "pieces_per_second": round(count / seconds, 3),
         }
 
     return _in_folder(measure)
 
 
-def _shards_without_collision(folder: Path) -> int:
-    from segue.shards import scan, shard_index
-
-    pieces = [source.piece for source in scan(folder / "input")[0]]
-    count = len(pieces)
-    while len({shard_index(piece, count) for piece in pieces}) < len(pieces):
-        count += 1
-    return count
+def _name_in_shard(index: int, count: int) -> str:
+    """A name that the hash puts into shard `index` of `count`, so that each piece is alone in its shard."""
+    return next(name for name in map(str, range(1000 * count)) if shard_index(name, count) == index)
 
 
 def measure(data: Path, sample: int = 12) -> dict[str, Any]:

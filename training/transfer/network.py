@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -205,6 +206,39 @@ def train_network(
             break
     network.load_state_dict(best_state)
     return history
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained network with its codebooks, bool (size, bits) by output, and the rows of both parts."""
+
+    network: UnitNetwork
+    codebooks: dict[str, np.ndarray]
+    train: Sequences
+    validation: Sequences
+
+
+def fit_network(
+    build: Callable[[], UnitNetwork],
+    weights: Path,
+    train: Sequences,
+    validation: Sequences,
+    minutes: float,
+    epochs: int,
+    seed: int,
+    augment: Augment,
+    learning_rate: float,
+) -> UnitNetwork:
+    """The network of an earlier run where the file `weights` is there; else trained, and stored there."""
+    torch.manual_seed(seed)
+    network = build()
+    if weights.is_file():
+        network.load_state_dict(torch.load(weights))
+        return network
+    print("parameters", sum(p.numel() for p in network.parameters()), flush=True)
+    train_network(network, train, validation, minutes, epochs, seed, augment, learning_rate)
+    torch.save(network.state_dict(), weights)
+    return network
 
 
 def evaluate_network(network: UnitNetwork, data: Sequences, length: int = 64) -> dict[str, float]:

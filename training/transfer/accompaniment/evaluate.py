@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
 
 from segue.metrics.style import (
-    bootstrap_interval,
     chroma_similarity,
     chroma_windows,
-    cosine,
     duration_histogram,
     interval_histogram,
-    transfer_strength,
     velocity_histogram,
 )
 from segue.runtime import Model
@@ -21,15 +20,13 @@ from segue.score import Score, bar_starts, seconds_from_ticks
 from segue.transfer import apply
 from segue.transfer.encoding import STYLES
 from training.transfer.pieces import Piece
-from training.transfer.points import Classifier, Points, profile
+from training.transfer.protocol import Histograms, Music, measure_transfers, sample
 from training.transfer.settings import stage_settings
 
 MEASURES = ("interval", "duration", "velocity")
 #: Velocity is left out of the headline: only the pop data have any.
 HEADLINE = ("interval", "duration")
 _BARS = 48
-
-Histograms = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def shorten(piece: Piece, bars: int = _BARS) -> Piece:
@@ -76,76 +73,29 @@ def transferred(piece: Piece, model: Model, style: str, seed: int, **settings: o
     return replace(piece, score=result.score, record=piece.record | result.record, style=style)
 
 
+def _first_of_each_style(pieces: Iterable[Piece], most: int = 120) -> list[Piece]:
+    """At most `most` pieces of each style, in the order given."""
+    counts: Counter[str] = Counter()
+    chosen = []
+    for piece in pieces:
+        counts[piece.style] += 1
+        if counts[piece.style] <= most:
+            chosen.append(piece)
+    return chosen
+
+
 def evaluate(pieces: list[Piece], model: Model, per_style: int = 14, **settings: object) -> tuple[dict, dict]:
     """Points by target style, and the classifier's figures."""
-    train = [shorten(p) for p in pieces if not p.is_validation]
-    counts = dict.fromkeys(STYLES, 0)
-    learned: list[tuple[int, Histograms]] = []
-    for piece in train:
-        if counts[piece.style] < 120:
-            counts[piece.style] += 1
-            learned.append((STYLES.index(piece.style), histograms(piece.accompaniment, piece.score)))
-    target = {
-        style: tuple(
-            sum(h[k] / max(h[k].sum(), 1) for s, h in learned if s == index) for k in range(len(MEASURES))
-        )
-        for index, style in enumerate(STYLES)
-    }
-    classes = np.array([s for s, _ in learned])
-    classifier = Classifier(np.stack([profile(*h[:2]) for _, h in learned]), classes, len(STYLES))
-
+    train = [shorten(p) for p in _first_of_each_style(p for p in pieces if not p.is_validation)]
     rng = np.random.default_rng(0)
-    validation: dict[str, list[Piece]] = {}
-    for style in STYLES:
-        own = [p for p in pieces if p.is_validation and p.style == style]
-        validation[style] = [shorten(own[i]) for i in sorted(rng.permutation(len(own))[:per_style])]
-    flat = [p for group in validation.values() for p in group]
-    known = {id(p): (histograms(p.accompaniment, p.score), chroma_of(p.accompaniment, p.score)) for p in flat}
-    shares = classifier.probabilities(np.stack([profile(*known[id(p)][0][:2]) for p in flat]))
-    truth = np.array([STYLES.index(p.style) for p in flat])
-
-    def fits(h: Histograms, style: str) -> list[float]:
-        return [cosine(h[k], target[style][k]) for k in range(len(MEASURES))]
-
-    points = Points(MEASURES)
-    strengths: list[float] = []
-    taken = {style: [] for style in STYLES}
-    for index, piece in enumerate(flat):
-        own, chroma = known[id(piece)]
-        for style in STYLES:
-            if style == piece.style:
-                continue
-            there = transferred(piece, model, style, index, **settings)
-            heard = histograms(there.accompaniment, there.score)
-            points.add(
-                style,
-                "transfer",
-                chroma_similarity(chroma, chroma_of(there.accompaniment, there.score)),
-                fits(heard, style),
-            )
-            points.add(style, "identity", 1.0, fits(own, style))
-            copy = validation[style][int(rng.integers(len(validation[style])))]
-            points.add(
-                style, "copy", chroma_similarity(chroma, known[id(copy)][1]), fits(known[id(copy)][0], style)
-            )
-            other = flat[int(rng.integers(len(flat)))]
-            points.add(
-                style,
-                "random",
-                chroma_similarity(chroma, known[id(other)][1]),
-                fits(known[id(other)][0], style),
-            )
-            back = transferred(there, model, piece.style, index + 1000, **settings)
-            p = classifier.probabilities(
-                np.stack([profile(*heard[:2]), profile(*histograms(back.accompaniment, back.score)[:2])])
-            )
-            source = STYLES.index(piece.style)
-            strengths.append(transfer_strength(shares[index, source], p[0, source], p[1, source]))
-            taken[style].append(float(p[0].argmax() == STYLES.index(style)))
-    figures = {
-        "classifier_accuracy": round(float((shares.argmax(axis=1) == truth).mean()), 3),
-        "strength_S": round(float(np.mean(strengths)), 3),
-        "strength_interval": [round(v, 3) for v in bootstrap_interval(np.array(strengths))],
-        "taken_for_target": {style: round(float(np.mean(v)), 3) for style, v in taken.items()},
-    }
-    return points.summary(HEADLINE), figures
+    sources = [shorten(p) for p in sample([p for p in pieces if p.is_validation], STYLES, per_style, rng)]
+    music = Music(
+        styles=STYLES,
+        measures=MEASURES,
+        headline=HEADLINE,
+        histograms=lambda piece: histograms(piece.accompaniment, piece.score),
+        content=lambda piece: chroma_of(piece.accompaniment, piece.score),
+        similarity=chroma_similarity,
+        transfer=lambda piece, style, seed: transferred(piece, model, style, seed, **settings),
+    )
+    return measure_transfers(train, sources, music, rng)

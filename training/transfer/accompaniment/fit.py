@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from segue.transfer.encoding import CELLS, FEATURES, GRID_BITS, LENGTHS
 from training.transfer.accompaniment.data import (
@@ -15,22 +13,13 @@ from training.transfer.accompaniment.data import (
     make_codebooks,
     make_sequences,
 )
-from training.transfer.network import Sequences, UnitNetwork, train_network
+from training.transfer.network import Fitted, UnitNetwork, fit_network
 from training.transfer.pieces import Piece
 
+HANDS = ("low", "high")
 CODEBOOKS = (256, 256)
 HIDDEN = 112
 DROPOUT = 0.05
-
-
-@dataclass
-class Fitted:
-    """A trained network with its codebooks and the validation rows."""
-
-    network: UnitNetwork
-    codebooks: list[np.ndarray]
-    train: Sequences
-    validation: Sequences
 
 
 def new_network() -> UnitNetwork:
@@ -53,20 +42,12 @@ def fit(pieces: list[Piece], run: Path, seed: int, minutes: float, epochs: int) 
     run.mkdir(parents=True, exist_ok=True)
     if path.is_file():
         with np.load(path) as stored:
-            codebooks = [stored["low"], stored["high"]]
+            codebooks = {hand: stored[hand] for hand in HANDS}
     else:
-        codebooks = make_codebooks(train, CODEBOOKS)
-        np.savez_compressed(path, low=codebooks[0], high=codebooks[1])
-    fitted = Fitted(
-        new_network(), codebooks, make_sequences(train, codebooks), make_sequences(validation, codebooks)
+        codebooks = dict(zip(HANDS, make_codebooks(train, CODEBOOKS), strict=True))
+        np.savez_compressed(path, **codebooks)
+    rows, held = (make_sequences(part, list(codebooks.values())) for part in (train, validation))
+    network = fit_network(
+        new_network, run / "weights.pt", rows, held, minutes, epochs, seed, _hide_source, 6e-3
     )
-    weights = run / "weights.pt"
-    if weights.is_file():
-        fitted.network.load_state_dict(torch.load(weights))
-        return fitted
-    torch.manual_seed(seed)
-    fitted.network = new_network()
-    print("parameters", sum(p.numel() for p in fitted.network.parameters()), flush=True)
-    train_network(fitted.network, fitted.train, fitted.validation, minutes, epochs, seed, _hide_source, 6e-3)
-    torch.save(fitted.network.state_dict(), weights)
-    return fitted
+    return Fitted(network, codebooks, rows, held)

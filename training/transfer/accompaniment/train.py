@@ -5,21 +5,14 @@ Run as `PYTHONPATH=src:. python -m training.transfer.accompaniment.train` with `
 
 from __future__ import annotations
 
-import json
-import shutil
 import time
+from functools import partial
 
-import torch
-
-from segue.runtime import Model
 from training.transfer.accompaniment.evaluate import HEADLINE, MEASURES, evaluate
-from training.transfer.accompaniment.export import export
 from training.transfer.accompaniment.fit import fit
-from training.transfer.network import evaluate_network
+from training.transfer.export import export_units
 from training.transfer.pieces import load_pieces
-from training.transfer.points import table, unigram_nats
-from training.transfer.report import arguments, mean_point, metrics_of, step_latency_ms, verdict
-from training.transfer.settings import stage_settings
+from training.transfer.report import front_matter, measure, prepare, prose_fields, training_seconds
 
 MINUTES = 12
 EPOCHS = 10
@@ -113,68 +106,31 @@ patterns.
 
 def main() -> None:
     """The whole of it."""
-    args = arguments("accompaniment")
-    torch.set_num_threads(1)
+    args = prepare("accompaniment")
     begin = time.process_time()
-    if not args.keep_weights and args.run.exists():
-        shutil.rmtree(args.run)
     pieces = load_pieces(args.data, args.run.parent / "pieces.pickle")
     fitted = fit(pieces, args.run, args.seed, MINUTES, EPOCHS)
-    seconds = round(time.process_time() - begin)
-    nats = evaluate_network(fitted.network, fitted.validation)
-    floor = unigram_nats(
-        fitted.train.codes, fitted.train.style, fitted.validation.codes, fitted.validation.style
+    seconds = training_seconds(args.run, begin)
+    export = partial(export_units, name="accompaniment", playing="lengths")
+    figures = measure(
+        fitted,
+        export,
+        args.run / "draft",
+        partial(evaluate, pieces),
+        MEASURES,
+        {"temperature_0": {"per_style": 6, "temperature": 0.0}},
     )
-    print(f"nats {nats} floor {floor:.4f}", flush=True)
-    draft = {"headline": {"metric": "draft", "value": 0, "floor": 0, "better": "higher"}}
-    export(fitted, args.run / "draft", draft, "Draft.")
-    draft_model = Model(args.run / "draft", "onnx")
-    summary, figures = evaluate(pieces, draft_model)
-    at_zero, _ = evaluate(pieces, draft_model, per_style=6, temperature=0.0)
-    text = table(summary, MEASURES)
-    print(text, verdict(summary), json.dumps(figures), sep="\n", flush=True)
-    print("temperature 0:", verdict(at_zero), metrics_of(at_zero, {}), flush=True)
-    latency = {backend: step_latency_ms(Model(args.run / "draft", backend)) for backend in ("onnx", "tflite")}
-    record = args.run / "seconds.json"
-    if record.is_file():
-        seconds = json.loads(record.read_text())
-    else:
-        record.write_text(json.dumps(seconds))
-    card = {
-        "task": "style transfer of the pitched accompaniment",
-        "data": DATA,
-        "headline": {
-            "metric": f"style fit ({' + '.join(HEADLINE)} histogram cosines) at content "
-            f"{mean_point(summary, 'transfer', 'content')}",
-            "value": mean_point(summary, "transfer", "fit"),
-            "floor": mean_point(summary, "identity", "fit"),
-            "better": "higher",
-        },
-        "metrics": {
-            "nats_per_pattern": round(nats["nats"], 4),
-            "nats_floor_style_frequencies": round(floor, 4),
-            **metrics_of(summary, figures),
-            "temperature_0": metrics_of(at_zero, {}),
-        },
-        "training": {"command": COMMAND, "seconds": seconds, "seed": args.seed},
-        "latency_ms": {"per_unit": latency},
-    }
-    prose = PROSE.format(
-        parameters=sum(p.numel() for p in fitted.network.parameters()),
-        pieces=len(pieces),
-        nats=nats["nats"],
-        floor=floor,
-        sources=sum(e["pieces"] for e in summary.values()),
-        table=text,
-        verdict=verdict(summary),
-        classifier_accuracy=figures["classifier_accuracy"],
-        taken=", ".join(f"{k} {v}" for k, v in figures["taken_for_target"].items()),
-        strength_S=figures["strength_S"],
-        strength_interval=figures["strength_interval"],
-        temperature=stage_settings()["temperature"],
-        strength=stage_settings()["strength"],
-        **latency,
+    training = {"command": COMMAND, "seconds": seconds, "seed": args.seed}
+    card = front_matter(
+        "style transfer of the pitched accompaniment",
+        DATA,
+        figures,
+        training,
+        headline=HEADLINE,
+        pattern="pattern",
+        step="unit",
     )
+    prose = PROSE.format(pieces=len(pieces), **prose_fields(fitted, figures, MEASURES))
     export(fitted, args.out, card, prose)
 
 

@@ -5,21 +5,21 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 import time
+from functools import partial
 
-import torch
-
-from segue.runtime import Model
 from training.transfer.drums.data import load_drums
 from training.transfer.drums.evaluate import MEASURES, evaluate
-from training.transfer.drums.export import export
 from training.transfer.drums.fit import fit
-from training.transfer.network import evaluate_network
-from training.transfer.points import table, unigram_nats
-from training.transfer.report import arguments, mean_point, metrics_of, step_latency_ms, verdict
-from training.transfer.settings import stage_settings
+from training.transfer.export import export_units
+from training.transfer.report import (
+    front_matter,
+    mean_point,
+    measure,
+    prepare,
+    prose_fields,
+    training_seconds,
+)
 
 MINUTES = 6
 EPOCHS = 8
@@ -104,74 +104,32 @@ overfits after three epochs.
 
 def main() -> None:
     """The whole of it."""
-    args = arguments("drums-style")
-    torch.set_num_threads(1)
+    args = prepare("drums-style")
     begin = time.process_time()
-    if not args.keep_weights and args.run.exists():
-        shutil.rmtree(args.run)
     pieces = load_drums(args.data)
     fitted = fit(pieces, args.run, args.seed, MINUTES, EPOCHS)
-    seconds = round(time.process_time() - begin)
-    nats = evaluate_network(fitted.network, fitted.validation)
-    floor = unigram_nats(
-        fitted.train.codes, fitted.train.style, fitted.validation.codes, fitted.validation.style
+    seconds = training_seconds(args.run, begin)
+    export = partial(export_units, name="drums-style", playing="loudness")
+    figures = measure(
+        fitted,
+        export,
+        args.run / "draft",
+        partial(evaluate, pieces),
+        MEASURES,
+        {"skeleton_withheld": {"drum_skeleton": False}, "temperature_0": {"temperature": 0.0}},
     )
-    print(f"nats {nats} floor {floor:.4f}", flush=True)
-    draft = {"headline": {"metric": "draft", "value": 0, "floor": 0, "better": "higher"}}
-    export(fitted, args.run / "draft", draft, "Draft.")
-    model = Model(args.run / "draft", "onnx")
-    summary, figures = evaluate(pieces, model)
-    free, _ = evaluate(pieces, model, drum_skeleton=False)
-    at_zero, _ = evaluate(pieces, model, temperature=0.0)
-    text = table(summary, MEASURES)
-    print(text, verdict(summary), json.dumps(figures), sep="\n", flush=True)
-    print("skeleton withheld:", verdict(free), metrics_of(free, {}), flush=True)
-    print("temperature 0:", verdict(at_zero), metrics_of(at_zero, {}), flush=True)
-    latency = {backend: step_latency_ms(Model(args.run / "draft", backend)) for backend in ("onnx", "tflite")}
-    record = args.run / "seconds.json"
-    if record.is_file():
-        seconds = json.loads(record.read_text())
-    else:
-        record.write_text(json.dumps(seconds))
-    content, fit_value = (mean_point(summary, "transfer", key) for key in ("content", "fit"))
-    card = {
-        "task": "style transfer of drums",
-        "data": DATA,
-        "headline": {
-            "metric": f"style fit ({' + '.join(MEASURES)} histogram cosines) at content {content}",
-            "value": fit_value,
-            "floor": mean_point(summary, "identity", "fit"),
-            "better": "higher",
-        },
-        "metrics": {
-            "nats_per_beat": round(nats["nats"], 4),
-            "nats_floor_style_frequencies": round(floor, 4),
-            **metrics_of(summary, figures),
-            "skeleton_withheld": metrics_of(free, {}),
-            "temperature_0": metrics_of(at_zero, {}),
-        },
-        "training": {"command": COMMAND, "seconds": seconds, "seed": args.seed},
-        "latency_ms": {"per_beat": latency},
-    }
+    training = {"command": COMMAND, "seconds": seconds, "seed": args.seed}
+    card = front_matter(
+        "style transfer of drums", DATA, figures, training, headline=MEASURES, pattern="beat", step="beat"
+    )
+    free = figures.variants["skeleton_withheld"]
     prose = PROSE.format(
-        parameters=sum(p.numel() for p in fitted.network.parameters()),
         pieces=len(pieces),
-        nats=nats["nats"],
-        floor=floor,
-        sources=sum(e["pieces"] for e in summary.values()),
-        table=text,
-        verdict=verdict(summary),
+        content=mean_point(figures.summary, "transfer", "content"),
+        fit=mean_point(figures.summary, "transfer", "fit"),
         free_content=mean_point(free, "transfer", "content"),
         free_fit=mean_point(free, "transfer", "fit"),
-        content=content,
-        fit=fit_value,
-        classifier_accuracy=figures["classifier_accuracy"],
-        taken=", ".join(f"{k} {v}" for k, v in figures["taken_for_target"].items()),
-        strength_S=figures["strength_S"],
-        strength_interval=figures["strength_interval"],
-        temperature=stage_settings()["temperature"],
-        strength=stage_settings()["strength"],
-        **latency,
+        **prose_fields(fitted, figures, MEASURES),
     )
     export(fitted, args.out, card, prose)
 

@@ -1,4 +1,4 @@
-"""The trained accompaniment network as a model folder."""
+"""A trained transfer network as a model folder."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from segue.transfer.encoding import FEATURES, GRID_BITS
 from segue.transfer.patterns import pack_patterns
 from training.common.export import export_model
-from training.transfer.accompaniment.fit import HIDDEN, Fitted
-from training.transfer.network import Sequences
+from training.transfer.network import Fitted, Sequences
 
 _EXAMPLES, _STEPS = 12, 24
 
@@ -35,22 +33,30 @@ def examples_of(data: Sequences, examples: int, steps: int) -> tuple[dict[str, n
     return inputs, data.codes[rows][:, :, None]
 
 
-def export(fitted: Fitted, folder: Path, card: dict[str, Any], prose: str) -> None:
-    """Write the model `accompaniment` into `folder`; the probe is the high hand's pattern."""
-    inputs, codes = examples_of(fitted.validation, _EXAMPLES, _STEPS)
-    patterns = {
-        hand: pack_patterns(book) for hand, book in zip(("low", "high"), fitted.codebooks, strict=True)
-    }
+def export_units(
+    fitted: Fitted, folder: Path, card: dict[str, Any], prose: str, *, name: str, playing: str
+) -> None:
+    """Write the model `name` into `folder`; the probe is the last codebook's pattern.
+
+    `playing` names the output of how each cell is played.
+    """
+    data = fitted.validation
+    inputs, codes = examples_of(data, _EXAMPLES, _STEPS)
+    probed = list(fitted.codebooks)[-1]
     export_model(
         fitted.network,
-        "accompaniment",
-        {"previous": (1, GRID_BITS), "features": (1, FEATURES), "state": (1, HIDDEN)},
-        ["low", "high", "performance", "lengths", "next_state"],
+        name,
+        {
+            "previous": (1, data.onsets.shape[1]),
+            "features": (1, data.features.shape[1]),
+            "state": (1, fitted.network.hidden),
+        },
+        [*fitted.codebooks, "performance", playing, "next_state"],
         folder,
         inputs,
-        codes[..., 1],
-        {"kind": "cross_entropy", "output": "high"},
-        {**card, "patterns": patterns},
+        codes[..., -1],
+        {"kind": "cross_entropy", "output": probed},
+        {**card, "patterns": {key: pack_patterns(book) for key, book in fitted.codebooks.items()}},
         prose,
         state={"next_state": "state"},
     )

@@ -19,6 +19,7 @@ from typing import Any
 import yaml
 
 STAGES = ("ingest", "humanize", "complete", "harmonize", "transfer", "render")
+NO_PRESET = "none"
 RUN_SCHEMA = Path(__file__).resolve().parents[2] / "workflow" / "schemas" / "config.schema.yaml"
 
 Schema = dict[str, Any]
@@ -32,7 +33,17 @@ class ConfigError(ValueError):
 def stage_schema(stage: str) -> Schema:
     """The JSON schema of one stage's settings."""
     text = (files("segue") / stage / "settings.schema.yaml").read_text(encoding="utf-8")
-    return yaml.safe_load(text)
+    schema = yaml.safe_load(text)
+    if presets := stage_presets(stage):
+        schema["properties"]["preset"]["enum"] = [NO_PRESET, *presets]
+    return schema
+
+
+@cache
+def stage_presets(stage: str) -> dict[str, dict[str, Any]]:
+    """What one stage's `presets.yaml` holds: by name, `hears` and `settings`; empty where there is none."""
+    file = files("segue") / stage / "presets.yaml"
+    return yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
 
 @cache
@@ -53,12 +64,33 @@ def defaults(schema: Schema) -> Any:
 
 def check_run(given: Mapping[str, Any]) -> dict[str, Any]:
     """The complete configuration of a run from what the user gave. Raises `ConfigError`."""
-    return check(given, run_schema())
+    settings = check(given, run_schema())
+    return settings | {stage: _with_preset(stage, settings[stage]) for stage in STAGES}
 
 
 def check_stage(stage: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """The complete settings of one stage from what the user gave. Raises `ConfigError`."""
-    return check(given, stage_schema(stage), stage)
+    return _with_preset(stage, check(given, stage_schema(stage), stage))
+
+
+def _with_preset(stage: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings with those of the named preset wherever they are at their default.
+
+    `config.yaml` names every default, so what is at its default counts as not chosen. Raises `ConfigError`
+    for a preset that does not fit the schema.
+    """
+    name = settings.get("preset", NO_PRESET)
+    if name == NO_PRESET:
+        return settings
+    schema = stage_schema(stage)
+    preset = check(stage_presets(stage)[name]["settings"], schema, f"preset {name}: {stage}")
+    return _fill(settings, defaults(schema), preset) | {"preset": name}
+
+
+def _fill(given: Any, default: Any, preset: Any) -> Any:
+    if isinstance(given, Mapping) and isinstance(default, Mapping) and default:
+        return {key: _fill(given[key], default[key], preset[key]) for key in given}
+    return preset if given == default else given
 
 
 def check(given: Mapping[str, Any], schema: Schema, prefix: str = "") -> dict[str, Any]:
@@ -96,11 +128,13 @@ def _nest(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _merge(base: Any, given: Any, schema: Schema) -> Any:
-    if isinstance(given, Mapping) and isinstance(base, Mapping):
+    if isinstance(given, Mapping) and (isinstance(base, Mapping) or base is None):
         parts = schema.get("properties", {})
-        merged = dict(base)
+        # Settings under names that the user chooses have one schema for all.
+        free = schema.get("additionalProperties") or {}
+        merged = dict(base or {})
         for key, value in given.items():
-            merged[key] = _merge(base.get(key), value, parts.get(key, {}))
+            merged[key] = _merge(merged.get(key), value, parts.get(key, free))
         return merged
     return _from_text(given, schema)
 

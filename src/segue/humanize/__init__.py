@@ -1,7 +1,8 @@
 """Humanize: give written notes a player's timing and dynamics.
 
 Drums are played by the groove network (`drums`), pitched tracks are phrased by the dynamics network and
-follow the drums (`pitched`), and `moves` applies what they say without breaking the music.
+follow the drums (`pitched`), and `moves` applies what they say without breaking the music. `controls` holds
+what the musician adds: swing, push, accents, and what a track has of its own.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from segue.humanize.controls import class_push, track_controls
 from segue.humanize.drums import human_groove, play_drums
 from segue.humanize.pitched import play_pitched
 from segue.runtime import Model
@@ -31,29 +33,39 @@ def apply(
         "changed": {"tracks": 0, "notes": 0},
         "skipped": skipped,
     }
-    if settings["amount"] == 0 or not (drum_tracks or pitched_tracks):
+    controls, overrides = track_controls(score, record, settings)
+    push = class_push(settings)
+    if overrides:
+        report["overrides"] = overrides
+    played = drum_tracks + pitched_tracks
+    if not played:
         report["reason"] = "amount is 0" if settings["amount"] == 0 else "no track to humanize"
+        return StageResult(score, report)
+    if all(controls[i].is_neutral for i in played) and not (drum_tracks and push.any()):
+        report["reason"] = "amount is 0"
         return StageResult(score, report)
     # Each track has its own stream, so that leaving one out does not change another.
     drum_rng, *track_rngs = np.random.default_rng(seed).spawn(1 + len(score.tracks))
     human = [bool(entry.get("human_timing")) for entry in record.get("tracks", [])]
     human += [False] * (len(score.tracks) - len(human))
     changed: dict[int, Track] = {}
-    share = min(settings["amount"] * settings["timing"], 1)
-    groove = human_groove(
-        score, [t for t, h in zip(score.tracks, human, strict=False) if h and t.is_drum], share
-    )
+    # What the other tracks follow, and the share of a drummer's deviations that it holds.
+    human_drums = [t for t, h in zip(score.tracks, human, strict=False) if h and t.is_drum]
+    groove, follow = human_groove(score, human_drums), 1.0
     if drum_tracks:
         changed, groove, report["drums"] = play_drums(
-            score, drum_tracks, human, settings, models["drums"], drum_rng
+            score, drum_tracks, human, controls, push, models["drums"], drum_rng
         )
+        follow = max(controls[i].timing_share for i in drum_tracks)
     if pitched_tracks:
         rngs = {i: track_rngs[i] for i in pitched_tracks}
-        phrased, report["pitched"] = play_pitched(score, human, groove, settings, models["pitched"], rngs)
+        phrased, report["pitched"] = play_pitched(
+            score, human, groove, follow, controls, models["pitched"], rngs
+        )
         changed |= phrased
-    played = replace(score, tracks=tuple(changed.get(i, t) for i, t in enumerate(score.tracks)))
-    report["changed"] = _changes(score, played)
-    return StageResult(played, report)
+    result = replace(score, tracks=tuple(changed.get(i, t) for i, t in enumerate(score.tracks)))
+    report["changed"] = _changes(score, result)
+    return StageResult(result, report)
 
 
 def _choose_tracks(

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from segue.humanize.controls import Controls, accented, extra_moves
 from segue.humanize.encoding import CLASS_OF_PITCH, SLOT_STEPS, STEP_TICKS
 from segue.humanize.groove import Grid, grid_of, perform
 from segue.humanize.moves import move_notes
 from segue.humanize.variation import mix, sample_drift
 from segue.runtime import Model
 from segue.score import TICKS_PER_QUARTER, Score, Track, meters_from_zero
-from segue.stage import Settings
 
 #: How drummers deviate from what the network expects, measured on its residuals over the validation split.
 #: Timing: a drift of the whole kit, its share of the variance and what a sixteenth leaves of it; the rest is
@@ -40,14 +40,17 @@ def play_drums(
     score: Score,
     indices: Sequence[int],
     human: Sequence[bool],
-    settings: Settings,
+    controls: Sequence[Controls],
+    class_push: np.ndarray,
     model: Model,
     rng: np.random.Generator,
 ) -> tuple[dict[int, Track], Groove, dict[str, Any]]:
     """The drum tracks `indices` as one kit: new tracks by index, the groove that they make, and a report.
 
     `human` says of every track of the score whether a human has played it; such a track's own deviation from
-    the grid is replaced, any other note keeps its distance from the grid.
+    the grid is replaced, any other note keeps its distance from the grid. `controls` holds every track's
+    settings, `class_push` (10,) the push of each drum class in ms, last that of no class. The groove is
+    without swing and push.
     """
     tracks = [score.tracks[i] for i in indices]
     sizes = [len(track.notes) for track in tracks]
@@ -61,22 +64,30 @@ def play_drums(
     residual = np.where(played_before, human_residual(score, onset) if played_before.any() else 0, 0)
     shift = expected_shift(expected.offset, grid.residual - residual)
     loudness = expected.velocity
-    if settings["variation"] > 0:
+    own = [controls[i] for i in indices]
+    variation = np.repeat([c.variation for c in own], sizes)
+    if variation.any():
         timing, dynamics = _sample(grid, classes, rng)
-        shift = shift + settings["variation"] * expected.offset_spread * STEP_TICKS * timing
-        loudness = loudness + settings["variation"] * expected.velocity_spread * dynamics
-    share = settings["amount"] * settings["timing"]
-    shift = share * shift - min(share, 1) * residual
+        shift = shift + variation * expected.offset_spread * STEP_TICKS * timing
+        loudness = loudness + variation * expected.velocity_spread * dynamics
+    share = np.repeat([c.timing_share for c in own], sizes)
+    shift = share * shift - np.minimum(share, 1) * residual
     limit = MAX_SHIFT_STEPS * STEP_TICKS
     shift = np.clip(follow_nearest(onset, shift, NEIGHBOUR_STEPS * STEP_TICKS), -limit, limit)
-    struck = blend_velocity(velocity, loudness, classes, settings["amount"] * settings["velocity"])
+    # A track without timing does not follow another track's hits either.
+    shift = np.where(share > 0, shift, 0.0)
+    loudness = accented(loudness, np.repeat([c.accent for c in own], sizes))
+    struck = blend_velocity(velocity, loudness, classes, np.repeat([c.velocity_share for c in own], sizes))
+    place_tick = np.rint(onset - residual).astype(np.int64)
 
     changed: dict[int, Track] = {}
     end = 0
     for i, track, size in zip(indices, tracks, sizes, strict=True):
         part = slice(end, end := end + size)
-        changed[i] = move_notes(track, shift[part], struck[part])
-    place_tick = np.rint(onset - residual).astype(np.int64)
+        push = controls[i].push + class_push[classes[part]]
+        duration = track.notes["duration_tick"]
+        extra, longer = extra_moves(score, place_tick[part], duration, controls[i].swing, push)
+        changed[i] = move_notes(track, shift[part] + extra, struck[part], longer)
     order = np.argsort(place_tick, kind="stable")
     report = {
         "notes": len(notes),
@@ -116,18 +127,21 @@ def expected_shift(offset: np.ndarray, meant: np.ndarray) -> np.ndarray:
     return np.where(np.abs(meant) > OFF_GRID_TICKS, np.where(np.abs(rest) <= NEAR_TICKS, rest, np.nan), shift)
 
 
-def blend_velocity(written: np.ndarray, expected: np.ndarray, voice: np.ndarray, share: float) -> np.ndarray:
+def blend_velocity(
+    written: np.ndarray, expected: np.ndarray, voice: np.ndarray, share: np.ndarray | float
+) -> np.ndarray:
     """Velocities (n,), int64: from written (share 0) to expected (1), beyond it with more contrast.
 
     `voice` (n,) is what plays each note; contrast is around each voice's mean. Where nothing is expected
-    (NaN) the written velocity stays.
+    (NaN) the written velocity stays. `share` is one number or one a note, (n,).
     """
     result = written.copy()
     known = np.isfinite(expected)
+    share = np.broadcast_to(share, len(written))
     for v in np.unique(voice[known]):
         mine = known & (voice == v)
-        contrast = max(share - 1, 0) * (expected[mine] - expected[mine].mean())
-        result[mine] += min(share, 1) * (expected[mine] - written[mine]) + contrast
+        contrast = np.maximum(share[mine] - 1, 0) * (expected[mine] - expected[mine].mean())
+        result[mine] += np.minimum(share[mine], 1) * (expected[mine] - written[mine]) + contrast
     return np.clip(np.rint(result), 1, 127).astype(np.int64)
 
 
@@ -142,14 +156,14 @@ def human_residual(score: Score, onset: np.ndarray) -> np.ndarray:
     return np.where(error[1] < TRIPLET_RATIO * error[0], triplet, straight)
 
 
-def human_groove(score: Score, tracks: Sequence[Track], share: float) -> Groove:
-    """The groove of drum tracks that a human played: grid places and `share` of the deviations."""
+def human_groove(score: Score, tracks: Sequence[Track]) -> Groove:
+    """The groove of drum tracks that a human played: grid places and the deviations from them."""
     onsets = [track.notes["onset_tick"].astype(np.int64) for track in tracks if len(track.notes)]
     if not onsets:
         return np.zeros(0, np.int64), np.zeros(0)
     onset = np.sort(np.concatenate(onsets))
     residual = human_residual(score, onset)
-    return np.rint(onset - residual).astype(np.int64), share * residual
+    return np.rint(onset - residual).astype(np.int64), residual
 
 
 def follow_nearest(onset: np.ndarray, shift: np.ndarray, reach_ticks: float) -> np.ndarray:

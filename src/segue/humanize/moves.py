@@ -10,12 +10,14 @@ import numpy as np
 from segue.score import CONTROL_CHANGE, PITCH_BEND, PROGRAM_CHANGE, Track, sort_notes
 
 
-def move_notes(track: Track, shift: np.ndarray, velocity: np.ndarray) -> Track:
+def move_notes(
+    track: Track, shift: np.ndarray, velocity: np.ndarray, longer: np.ndarray | float = 0.0
+) -> Track:
     """The track with its notes moved by `shift` ticks (n,), float, and struck with `velocity` (n,), integers.
 
     Pitches and count stay. Notes that begin at different ticks keep their order; notes that begin together
     may spread. Nothing moves before tick 0, nor back across a program change or a bend that was meant for it.
-    Durations are kept, except where a note would newly run into the next of its pitch.
+    Durations grow by `longer` ticks (n,), but a note does not newly run into the next of its pitch.
     """
     notes = track.notes
     if not len(notes):
@@ -25,7 +27,8 @@ def move_notes(track: Track, shift: np.ndarray, velocity: np.ndarray) -> Track:
     moved = notes.copy()
     moved["onset_tick"] = keep_order(notes["onset_tick"].astype(np.int64), wanted)
     moved["velocity"] = np.clip(velocity, 1, 127)
-    moved["duration_tick"] = _durations(notes, moved["onset_tick"].astype(np.int64))
+    duration = np.maximum(np.rint(notes["duration_tick"] + longer).astype(np.int64), 1)
+    moved["duration_tick"] = _durations(notes, moved["onset_tick"].astype(np.int64), duration)
     return track.with_notes(sort_notes(moved))
 
 
@@ -59,13 +62,13 @@ def _setup_ticks(track: Track) -> np.ndarray:
     return np.where(last >= 0, setup[np.maximum(last, 0)], 0)
 
 
-def _durations(notes: np.ndarray, onset: np.ndarray) -> np.ndarray:
-    """Durations at the new onsets: as before, but not into the next note of the pitch, nor past its end."""
+def _durations(notes: np.ndarray, onset: np.ndarray, duration: np.ndarray) -> np.ndarray:
+    """The wanted durations at the new onsets, but not into the next note of the pitch, nor past its end."""
     order = np.lexsort((np.arange(len(notes)), onset, notes["pitch"]))
     start, pitch = onset[order], notes["pitch"][order]
     was_start = notes["onset_tick"][order].astype(np.int64)
     was_end = was_start + notes["duration_tick"][order]
-    end = start + notes["duration_tick"][order]
+    end = start + duration[order]
     # The first note of the same pitch that began when this one had ended.
     key = pitch.astype(np.int64) << 33
     following = np.searchsorted(key + was_start, key + was_end)

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from segue.humanize.controls import Controls, accented, extra_moves
 from segue.humanize.drums import Groove, human_residual
 from segue.humanize.moves import move_notes
 from segue.humanize.phrasing import chord_index, join_windows, note_features, split_windows
 from segue.humanize.variation import mix, sample_drift
 from segue.runtime import Model
 from segue.score import Score, Track, bar_starts, beat_starts, seconds_from_ticks, seconds_per_tick
-from segue.stage import Settings
 
 #: Network answers are rounded to these before use, so that both backends decide alike.
 VELOCITY_ROUNDING = 1 / 127
@@ -113,21 +113,24 @@ def play_pitched(
     score: Score,
     human: Sequence[bool],
     groove: Groove,
-    settings: Settings,
+    follow: float,
+    controls: Sequence[Controls],
     model: Model,
     rngs: Mapping[int, np.random.Generator],
 ) -> tuple[dict[int, Track], dict[str, Any]]:
     """The tracks that `rngs` names, phrased: new tracks by index, and a report.
 
-    `groove` is what the drums do (see `segue.humanize.drums`); `human` says of every track whether a human
-    played it.
+    `groove` is what the drums do (see `segue.humanize.drums`), with the share `follow` of a drummer's
+    deviations; `human` says of every track whether a human played it, `controls` holds its settings.
     """
     changed: dict[int, Track] = {}
     without_beats: list[int] = []
     for i, rng in rngs.items():
         track = score.tracks[i]
         expected = phrase(score, track, model)
-        changed[i] = _play(score, track, expected, human[i], groove, settings, rng)
+        # A track that has less timing than the drums follows them so much less.
+        share = min(controls[i].timing_share / follow, 1) if follow else 0.0
+        changed[i] = _play(score, track, expected, human[i], (groove[0], share * groove[1]), controls[i], rng)
         if not expected.on_beats:
             without_beats.append(i)
     notes = sum(len(track.notes) for track in changed.values())
@@ -144,29 +147,32 @@ def _play(
     expected: Phrasing,
     human: bool,
     groove: Groove,
-    settings: Settings,
+    controls: Controls,
     rng: np.random.Generator,
 ) -> Track:
     onset = track.notes["onset_tick"].astype(np.int64)
     velocity = track.notes["velocity"].astype(np.float64)
     timing, loudness = expected.timing, expected.velocity
-    if settings["variation"] > 0:
+    if controls.variation > 0:
         seconds = seconds_from_ticks(score, onset)
         chord = chord_index(seconds)
         voice = np.arange(len(onset)) - np.searchsorted(chord, chord)
         own = [sample_drift(chord, 0, rng, series=voice) for _ in range(2)]
         drift = mix(TIMING_COMMON, sample_drift(chord, TIMING_KEPT, rng), own[0])
         swell = mix(VELOCITY_COMMON, sample_drift(chord, VELOCITY_KEPT, rng), own[1])
-        timing = timing + settings["variation"] * expected.timing_spread * drift
-        loudness = loudness + settings["variation"] * expected.velocity_spread * swell
-    share = settings["amount"] * settings["timing"]
+        timing = timing + controls.variation * expected.timing_spread * drift
+        loudness = loudness + controls.variation * expected.velocity_spread * swell
+    share = controls.timing_share
     shift = share * timing / 1000 / seconds_per_tick(score, onset)
-    if human:
-        shift -= min(share, 1) * human_residual(score, onset)
+    residual = human_residual(score, onset) if human else np.zeros(len(onset))
+    shift -= min(share, 1) * residual
     shift += groove_curve(*groove, onset)
     limit = MAX_SHIFT_MS / 1000 / seconds_per_tick(score, onset)
-    struck = phrase_velocity(velocity, loudness, settings["amount"] * settings["velocity"], human)
-    return move_notes(track, np.clip(shift, -limit, limit), struck)
+    struck = phrase_velocity(velocity, accented(loudness, controls.accent), controls.velocity_share, human)
+    place = np.rint(onset - residual).astype(np.int64)
+    duration = track.notes["duration_tick"]
+    extra, longer = extra_moves(score, place, duration, controls.swing, controls.push)
+    return move_notes(track, np.clip(shift, -limit, limit) + extra, struck, longer)
 
 
 def phrase_velocity(written: np.ndarray, expected: np.ndarray, share: float, replace: bool) -> np.ndarray:

@@ -49,6 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command == "config":
         print(default_config_text(), end="")
         return 0
+    if options.command == "evaluate":
+        return _evaluate(options)
     try:
         given = parse_assignments(options.set)
         settings = check_stage(options.command, given)
@@ -87,6 +89,12 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--seed", type=int, default=0, help="chooses among equally good results")
     commands.add_parser("models", help="list the models with their state, checked now")
     commands.add_parser("config", help="print the default config.yaml with every setting explained")
+    evaluate = commands.add_parser("evaluate", help="measure a stage on your own files")
+    evaluate.add_argument("task", choices=["groove"], help="what to measure: humanize's drums")
+    evaluate.add_argument("folder", metavar="DIR", help="a folder of drum performances (MIDI)")
+    evaluate.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting")
+    evaluate.add_argument("--seed", type=int, default=0, help="draws the variation")
+    evaluate.add_argument("--split", help="only the beats of this split in DIR's info.csv")
     return parser
 
 
@@ -166,6 +174,30 @@ def _write(output: Path, member: Member, audio: bytes | None, suffix: str) -> No
     write_atomically(output / f"{piece}.json", (to_json(member.record) + "\n").encode())
     if audio is not None:
         write_atomically(output / f"{piece}{suffix}", audio)
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    """Print the groove table of a folder; files that cannot be measured are named."""
+    from segue.humanize.evaluate import groove_table, performances, read_take, table_text
+
+    try:
+        spec = stage_spec("humanize", check_stage("humanize", parse_assignments(options.set)), options.seed)
+        models = spec.load_models()
+        paths = performances(Path(options.folder), options.split)
+    except (ConfigError, ModelError, StageError) as error:
+        print(f"segue: {error}", file=sys.stderr)
+        return 2
+    takes = []
+    for path in paths:
+        try:
+            takes.append(read_take(path))
+        except (StageError, OSError) as error:
+            print(f"segue evaluate: {path}: left out: {error}", file=sys.stderr)
+    if not takes:
+        print("segue evaluate: none of the files can be measured", file=sys.stderr)
+        return 1
+    print(table_text(groove_table(takes, spec.settings, models, options.seed)))
+    return 0
 
 
 def _print_models() -> int:

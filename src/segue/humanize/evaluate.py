@@ -1,0 +1,208 @@
+"""How near the stage comes to drummers: performances quantised, played by the stage, and compared.
+
+Conventions
+-----------
+- A performance is a MIDI file in 4/4 throughout with a drum track (channel 10), played to its own bars.
+- Of each performance only which drum is hit at which sixteenth is kept, one hit a class and step, at one
+  velocity for all; the stage plays it as it plays any written piece, the whole file at once.
+- The table is over windows of two bars, one bar apart, so that hits of inner bars count twice.
+- Metrics and their source: `segue.metrics.groove`. The quantised row is what the stage was given: every hit
+  on its sixteenth at the median velocity of all hits.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from segue.humanize import apply
+from segue.humanize.encoding import CLASS_OF_PITCH, SLOT_STEPS, STEP_TICKS, cells_from_hits
+from segue.metrics.groove import groove_scores, step_seconds
+from segue.midi import MidiError, read_midi
+from segue.process import piece_seed
+from segue.runtime import Model
+from segue.score import DRUM_CHANNEL, Score, Track, make_notes, meters_from_zero, seconds_per_tick
+from segue.stage import Settings, StageError
+
+SUFFIXES = (".mid", ".midi")
+BOOTSTRAP_ROUNDS = 2000
+
+
+@dataclass(frozen=True)
+class Hits:
+    """One entry a hit, each (n,): step from the start, offset in steps, velocity in [0, 1], MIDI pitch, bpm.
+
+    Sorted by pitch, then step.
+    """
+
+    step: np.ndarray
+    offset: np.ndarray
+    velocity: np.ndarray
+    pitch: np.ndarray
+    bpm: np.ndarray
+
+
+@dataclass(frozen=True)
+class Take:
+    """A performance: where it comes from, its score, its hits."""
+
+    path: Path
+    content_sha256: str
+    score: Score
+    hits: Hits
+
+
+@dataclass(frozen=True)
+class GrooveTable:
+    """The groove table over takes: rows of `groove_scores`, the 95 % interval of the MAE, and counts."""
+
+    rows: dict[str, dict[str, float]]
+    interval: tuple[float, float]
+    files: int
+    hits: int
+
+
+def performances(folder: Path, split: str | None = None) -> list[Path]:
+    """The MIDI files below `folder`, sorted; with `split`, its beats of that split in `folder`/info.csv.
+
+    Raises `StageError` where there are none.
+    """
+    if split is None:
+        found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    else:
+        table = folder / "info.csv"
+        if not table.is_file():
+            raise StageError(f"{table} is not there, and it tells which files belong to {split}")
+        with table.open(newline="", encoding="utf-8") as file:
+            found = [
+                folder / row["midi_filename"]
+                for row in csv.DictReader(file)
+                if row["split"] == split and row["beat_type"] == "beat"
+            ]
+    if not found:
+        raise StageError(f"there are no MIDI files in {folder}" + (f" of split {split}" if split else ""))
+    return found
+
+
+def read_take(path: Path) -> Take:
+    """The performance in a file. Raises `StageError` where it cannot be measured, with the reason."""
+    data = path.read_bytes()
+    try:
+        score, _ = read_midi(data)
+    except MidiError as error:
+        raise StageError(str(error)) from error
+    if any((m.numerator, m.denominator) != (4, 4) for m in meters_from_zero(score)):
+        raise StageError("not in 4/4 throughout")
+    drums = [track.notes for track in score.tracks if track.is_drum and len(track.notes)]
+    if not drums:
+        raise StageError("no drum track (MIDI channel 10)")
+    notes = np.concatenate(drums)
+    classes = CLASS_OF_PITCH[notes["pitch"]]
+    notes, classes = notes[classes >= 0], classes[classes >= 0]
+    if not len(notes):
+        raise StageError("no drum that the model knows")
+    position = notes["onset_tick"] / STEP_TICKS
+    step = np.floor(position + 0.5).astype(np.int64)
+    chosen, _ = cells_from_hits(step, classes, notes["velocity"], int(step.max()) + 1)
+    kept = chosen[chosen >= 0]
+    kept = kept[np.lexsort((step[kept], notes["pitch"][kept]))]
+    hits = Hits(
+        step[kept],
+        (position - step)[kept],
+        notes["velocity"][kept] / 127,
+        notes["pitch"][kept],
+        60 / (960 * seconds_per_tick(score, notes["onset_tick"][kept])),
+    )
+    return Take(path, hashlib.sha256(data).hexdigest(), score, hits)
+
+
+def quantised(take: Take, velocity: int) -> Score:
+    """The performance as it would be written: hits on their sixteenths, all at one MIDI velocity."""
+    onset = take.hits.step * STEP_TICKS
+    notes = make_notes(onset, np.full(len(onset), STEP_TICKS // 2), take.hits.pitch, velocity)
+    track = Track("drums", DRUM_CHANNEL, notes=notes)
+    return Score((track,), take.score.tempos, take.score.meters)
+
+
+def replay(
+    take: Take, velocity: int, settings: Settings, models: Mapping[str, Model], seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Offsets in steps and velocities in [0, 1] of the take's hits, (n,) each, as the stage plays them."""
+    record = {"id": take.path.stem, "tracks": [{"human_timing": False, "role": "drums"}]}
+    piece = piece_seed(take.content_sha256, "humanize", seed)
+    notes = apply(quantised(take, velocity), record, settings, models, piece).score.tracks[0].notes
+    # Hits of one pitch keep their order, so that the n-th written is the n-th played.
+    notes = notes[np.lexsort((notes["onset_tick"], notes["pitch"]))]
+    return notes["onset_tick"] / STEP_TICKS - take.hits.step, notes["velocity"] / 127
+
+
+def groove_table(
+    takes: Iterable[Take], settings: Settings, models: Mapping[str, Model], seed: int
+) -> GrooveTable:
+    """The groove table over at least one take: as written, and played by the stage at these settings."""
+    takes = list(takes)
+    median = round(float(np.median(np.concatenate([take.hits.velocity for take in takes]))) * 127)
+    played = [replay(take, median, settings, models, seed) for take in takes]
+    counted = [np.repeat(np.arange(len(take.hits.step)), _windows_of(take.hits.step)) for take in takes]
+
+    def column(parts: Iterable[np.ndarray]) -> np.ndarray:
+        return np.concatenate([part[rows] for part, rows in zip(parts, counted, strict=True)])
+
+    step, true, loud, bpm = (
+        column(getattr(take.hits, name) for take in takes) for name in ("step", "offset", "velocity", "bpm")
+    )
+    offset, velocity = column(p[0] for p in played), column(p[1] for p in played)
+    rows = {
+        "quantised": groove_scores(
+            true, np.zeros(len(true)), loud, np.full(len(loud), median / 127), step, bpm
+        ),
+        "segue": groove_scores(true, offset, loud, velocity, step, bpm),
+    }
+    piece = np.repeat(np.arange(len(takes)), [len(rows) for rows in counted])
+    error = np.abs(true - offset) * step_seconds(bpm) * 1000
+    return GrooveTable(rows, _interval(error, piece), len(takes), sum(len(t.hits.step) for t in takes))
+
+
+def _windows_of(step: np.ndarray) -> np.ndarray:
+    """In how many two-bar windows each hit lies, (n,): inner bars in two, the first and the last in one."""
+    bar = step // SLOT_STEPS
+    return 1 + ((bar > 0) & (bar < bar.max()))
+
+
+def _interval(error: np.ndarray, piece: np.ndarray) -> tuple[float, float]:
+    """95 % bootstrap interval of the mean error, pieces drawn with replacement."""
+    total, count = np.bincount(piece, error), np.bincount(piece)
+    drawn = np.random.default_rng(0).integers(0, len(count), (BOOTSTRAP_ROUNDS, len(count)))
+    low, high = np.percentile(total[drawn].sum(1) / count[drawn].sum(1), (2.5, 97.5))
+    return float(low), float(high)
+
+
+def table_text(table: GrooveTable) -> str:
+    """The table for a terminal: one row an approach, standard deviations beside the drummers' own."""
+    columns = {
+        "MAE ms": ("timing_mae_ms", ".2f"),
+        "MSE 16th²": ("timing_mse", ".4f"),
+        "timing KL": ("timing_kl", ".3f"),
+        "velocity KL": ("velocity_kl", ".3f"),
+        "velocity MAE": ("velocity_mae", ".1f"),
+        "timing sd 16th": ("timing_std_predicted", ".3f"),
+        "velocity sd": ("velocity_std_predicted", ".1f"),
+    }
+    lines = [f"{'':12}" + "".join(f"{name:>16}" for name in columns)]
+    for name, row in table.rows.items():
+        # A point has no divergence from a spread.
+        cells = (format(row[k], f) if np.isfinite(row[k]) else "-" for k, f in columns.values())
+        lines.append(f"{name:12}" + "".join(f"{cell:>16}" for cell in cells))
+    true = table.rows["segue"]
+    spread = f"{true['timing_std_true']:.3f}", f"{true['velocity_std_true']:.1f}"
+    lines.append(f"{'drummers':12}" + f"{'':80}" + "".join(f"{cell:>16}" for cell in spread))
+    low, high = table.interval
+    lines.append(
+        f"{table.files} files, {table.hits:,} hits; 95 % interval of segue's MAE: {low:.2f} to {high:.2f}"
+    )
+    return "\n".join(lines)

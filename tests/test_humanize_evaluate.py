@@ -1,0 +1,122 @@
+"""`segue evaluate groove`: figures worked out by hand, files that cannot be measured, the real data."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from segue.cli import main
+from segue.config import check_stage
+from segue.humanize.evaluate import groove_table, performances, quantised, read_take, table_text
+from segue.midi import write_midi
+from segue.runtime import load_model
+from segue.score import Meter, Score, Tempo, Track, make_notes
+from segue.stage import StageError
+
+GROOVE = Path(__file__).parents[2] / "shared/data/groove"
+
+
+class Late:
+    """A groove model that plays every hit an eighth of a step late, at velocity 64."""
+
+    def __call__(self, features):
+        full = {"offset": 1 / 8, "velocity": 64 / 127, "offset_spread": 0.1, "velocity_spread": 0.1}
+        return {name: np.full((1, 32, 9), value) for name, value in full.items()}
+
+
+def take(path, late=30, bars=4, meter=(4, 4), velocity=64, channel=9, us=500_000):
+    """Write eighths on the hi-hat, `late` ticks behind, and return the path."""
+    onset = np.arange(bars * 8) * 480 + late
+    notes = make_notes(onset, np.full(len(onset), 60), np.full(len(onset), 42), velocity)
+    score = Score((Track("d", channel, notes=notes),), (Tempo(0, us),), (Meter(0, *meter),))
+    path.write_bytes(write_midi(score))
+    return path
+
+
+def table_of(*paths, **given):
+    settings = check_stage("humanize", {"variation": 0, **given})
+    return groove_table([read_take(p) for p in paths], settings, {"drums": Late()}, 0)
+
+
+def test_figures_by_hand(tmp_path):
+    # A sixteenth at 120 bpm is 125 ms; an eighth of it late is 15.625 ms.
+    table = table_of(take(tmp_path / "a.mid"))
+    assert (table.files, table.hits) == (1, 32)
+    written, played = table.rows["quantised"], table.rows["segue"]
+    assert written["timing_mae_ms"] == pytest.approx(15.625)
+    assert written["timing_mse"] == pytest.approx(1 / 64)
+    assert written["velocity_mae"] == pytest.approx(0)
+    assert played["timing_mae_ms"] == pytest.approx(0)
+    assert played["velocity_mae"] == pytest.approx(0)
+    half = table_of(tmp_path / "a.mid", amount=0.5)
+    assert half.rows["segue"]["timing_mae_ms"] == pytest.approx(15.625 / 2)
+    assert half.interval == pytest.approx((15.625 / 2, 15.625 / 2))
+    slow = table_of(take(tmp_path / "b.mid", us=1_000_000))
+    assert slow.rows["quantised"]["timing_mae_ms"] == pytest.approx(31.25)
+
+
+def test_inner_bars_count_twice(tmp_path):
+    score_late = np.repeat([0, 30, 0, 0], 8)
+    path = take(tmp_path / "a.mid", late=score_late)
+    # Bars count 1, 2, 2, 1 times, and the second alone is late.
+    assert table_of(path).rows["quantised"]["timing_mae_ms"] == pytest.approx(15.625 * 2 / 6)
+    assert table_of(take(tmp_path / "b.mid", bars=1)).hits == 8
+
+
+def test_nothing_of_the_performance_is_left_in_what_the_stage_gets(tmp_path):
+    early = take(tmp_path / "a.mid", late=np.where(np.arange(32) > 0, -17, 0))
+    late = take(tmp_path / "b.mid", late=40, velocity=np.arange(32) + 60)
+    assert write_midi(quantised(read_take(early), 80)) == write_midi(quantised(read_take(late), 80))
+
+
+def test_text_has_every_column_and_the_true_spread(tmp_path):
+    text = table_text(table_of(take(tmp_path / "a.mid", late=np.arange(32), velocity=np.arange(32) + 50)))
+    for word in (
+        "MAE ms",
+        "MSE",
+        "timing KL",
+        "velocity KL",
+        "velocity MAE",
+        "quantised",
+        "segue",
+        "drummers",
+    ):
+        assert word in text
+    assert "1 files, 32 hits" in text
+
+
+def test_files_that_cannot_be_measured_are_named(tmp_path, capsys):
+    take(tmp_path / "good.mid")
+    take(tmp_path / "waltz.mid", meter=(3, 4))
+    take(tmp_path / "piano.mid", channel=0)
+    (tmp_path / "bad.mid").write_bytes(b"nothing")
+    assert main(["evaluate", "groove", str(tmp_path)]) == 0
+    captured = capsys.readouterr()
+    assert "1 files" in captured.out
+    for name, reason in (("waltz", "4/4"), ("piano", "no drum track"), ("bad", "MIDI header")):
+        assert any(f"{name}.mid" in line and reason in line for line in captured.err.splitlines())
+    (tmp_path / "good.mid").unlink()
+    assert main(["evaluate", "groove", str(tmp_path)]) == 1
+
+
+def test_wrong_use_is_status_2(tmp_path, capsys):
+    assert main(["evaluate", "groove", str(tmp_path)]) == 2
+    assert main(["evaluate", "groove", str(tmp_path), "--set", "ammount=1"]) == 2
+    take(tmp_path / "a.mid")
+    assert main(["evaluate", "groove", str(tmp_path), "--split", "validation"]) == 2
+    assert "info.csv" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not GROOVE.is_dir(), reason="the training data are not here")
+def test_the_model_is_nearer_to_drummers_than_the_grid():
+    takes = []
+    for path in performances(GROOVE, "validation")[:8]:
+        try:
+            takes.append(read_take(path))
+        except StageError:
+            continue
+    models = {"drums": load_model("groove", "onnx")}
+    rows = groove_table(takes, check_stage("humanize", {"variation": 0}), models, 0).rows
+    assert len(takes) >= 5
+    assert rows["segue"]["timing_mae_ms"] < 0.95 * rows["quantised"]["timing_mae_ms"]
+    assert rows["segue"]["velocity_mae"] < 0.85 * rows["quantised"]["velocity_mae"]

@@ -123,6 +123,7 @@ def test_second_run_does_nothing(bench):
     run = bench.run()
     assert run.status == 0
     assert "Nothing to be done" in run.text
+    assert "Segue: 20 pieces done, 0 of them worked on now and 20 reused" in run.text
     assert run.computed == {}
     assert bench.outputs() == before
 

@@ -21,9 +21,12 @@ class RunLock:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file: IO[str] | None = None
+        #: Whether `acquire` was called, with or without success.
+        self.was_tried = False
 
     def acquire(self) -> None:
         """Take the lock. Raises `RunLockError` naming the process that holds it."""
+        self.was_tried = True
         self.path.parent.mkdir(parents=True, exist_ok=True)
         file = self.path.open("a+")
         try:

@@ -1,5 +1,6 @@
 # Settings, the plan of the run, and what every stage rule shares.
 
+import atexit
 import logging
 import sys
 import time
@@ -84,6 +85,16 @@ onstart:
 def summary_text():
     """What the user reads when the run ends."""
     return summary(PLAN, OUTPUT, [*CHAIN, "render"], STARTED, time.time() - STARTED)
+
+
+def tell_when_nothing_was_to_do():
+    """Snakemake calls no hook when all is up to date; a user wants to read the summary all the same."""
+    if workflow.executor_plugin and not workflow.dryrun and not RUN_LOCK.was_tried:
+        print(summary_text(), file=sys.stderr)
+
+
+if workflow.is_main_process:
+    atexit.register(tell_when_nothing_was_to_do)
 
 
 onsuccess:

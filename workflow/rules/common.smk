@@ -4,6 +4,7 @@ import atexit
 import logging
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -82,9 +83,15 @@ onstart:
     remove_leftovers(PLAN, OUTPUT)
 
 
+# The hook at the exit runs after Snakemake has left the folder of `--directory`.
+PLACED_PLAN = replace(PLAN, folder=Path.cwd() / PLAN.folder)
+
+
 def summary_text():
     """What the user reads when the run ends."""
-    return summary(PLAN, OUTPUT, [*CHAIN, "render"], STARTED, time.time() - STARTED)
+    return summary(
+        PLACED_PLAN, OUTPUT, [*CHAIN, "render"], STARTED, time.time() - STARTED
+    )
 
 
 def tell_when_nothing_was_to_do():

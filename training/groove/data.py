@@ -18,15 +18,20 @@ from segue.humanize.encoding import (
     STEP_TICKS,
     WINDOW_STEPS,
     cells_from_hits,
+    slot_pattern,
 )
 from segue.midi import read_midi
+
+#: Bars before and after a window that count as near it.
+NEAR_BARS = 4
 
 
 @dataclass(frozen=True)
 class Windows:
     """Two-bar windows; `piece` says which file each comes from.
 
-    hits (n, 32, 9) bool; offset (n, 32, 9) in steps; velocity (n, 32, 9) in [0, 1]; bpm (n,); piece (n,).
+    hits (n, 32, 9) bool; offset (n, 32, 9) in steps; velocity (n, 32, 9) in [0, 1]; bpm (n,); piece (n,);
+    pattern (2, n, 16, 9), see `slot_pattern`: of the whole piece, and of up to ten bars around the window.
     """
 
     hits: np.ndarray
@@ -34,6 +39,7 @@ class Windows:
     velocity: np.ndarray
     bpm: np.ndarray
     piece: np.ndarray
+    pattern: np.ndarray
     names: tuple[str, ...]
 
     def __len__(self) -> int:
@@ -55,20 +61,26 @@ def load_windows(folder: Path, split: str, kinds: tuple[str, ...] = ("beat",)) -
     columns: list[list[np.ndarray]] = [[], [], []]
     bpm: list[float] = []
     piece: list[int] = []
+    patterns: list[list[np.ndarray]] = [[], []]
     for index, row in enumerate(rows):
         grids = _file_grids(folder / row["midi_filename"])
-        bars = len(grids[0]) // SLOT_STEPS
+        slots = grids[0].reshape(-1, SLOT_STEPS, CLASS_COUNT)
+        bars, whole = len(slots), slot_pattern(slots)
         for start in range(0, max(bars - 1, 1) * SLOT_STEPS, SLOT_STEPS):
             part = [grid[start : start + WINDOW_STEPS] for grid in grids]
             if not part[0].any():
                 continue
             for column, values in zip(columns, part, strict=True):
                 column.append(np.pad(values, ((0, WINDOW_STEPS - len(values)), (0, 0))))
+            bar = start // SLOT_STEPS
+            patterns[0].append(whole)
+            patterns[1].append(slot_pattern(slots[max(bar - NEAR_BARS, 0) : bar + 2 + NEAR_BARS]))
             bpm.append(float(row["bpm"]))
             piece.append(index)
     hits, offset, velocity = (np.stack(column) for column in columns)
     names = tuple(row["midi_filename"] for row in rows)
-    return Windows(hits, offset, velocity, np.array(bpm), np.array(piece), names)
+    pattern = np.stack([np.stack(kind) for kind in patterns])
+    return Windows(hits, offset, velocity, np.array(bpm), np.array(piece), pattern, names)
 
 
 def _file_grids(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

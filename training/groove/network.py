@@ -1,4 +1,4 @@
-"""The groove network: a bidirectional GRU over 32 sixteenths."""
+"""The groove network: bidirectional GRUs over 32 sixteenths, whose answers are averaged."""
 
 from __future__ import annotations
 
@@ -10,24 +10,47 @@ from segue.humanize.encoding import CLASS_COUNT, FEATURES, WINDOW_STEPS
 #: Least spreads that the network may state: timing in steps, velocity in [0, 1].
 MIN_TIMING_SPREAD = 0.02
 MIN_VELOCITY_SPREAD = 0.02
+#: Players in the network, and units of each of their layers.
+PLAYERS, HIDDEN = 2, 64
 
 
-class GrooveNetwork(nn.Module):
+class Player(nn.Module):
     """Hits of a two-bar window to what a drummer would do with them.
 
     Input `features` (batch, 32, FEATURES); outputs, each (batch, 32, 9): `offset` in steps, `velocity` in
     [0, 1], and the spread of either, in the same units (the scale of a Laplace distribution).
-
-    `matched` holds for offset and velocity and each step a centre and a factor: answers are moved away from
-    the centre by the factor, so that their spread comes nearer to the drummers' (a mean varies too little).
     """
 
-    def __init__(self, hidden: int = 88, dropout: float = 0.5) -> None:
+    def __init__(self, hidden: int = HIDDEN, dropout: float = 0.5) -> None:
         super().__init__()
         self.first = nn.GRU(FEATURES, hidden, batch_first=True, bidirectional=True)
         self.second = nn.GRU(2 * hidden, hidden, batch_first=True, bidirectional=True)
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(2 * hidden, 4 * CLASS_COUNT)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """See the class."""
+        x = self.dropout(self.first(features)[0])
+        x = self.dropout(self.second(x)[0])
+        offset, velocity, timing, dynamics = self.head(x).split(CLASS_COUNT, dim=2)
+        return (
+            0.5 * torch.tanh(offset),
+            torch.sigmoid(velocity),
+            MIN_TIMING_SPREAD + 0.5 * torch.sigmoid(timing),
+            MIN_VELOCITY_SPREAD + 0.5 * torch.sigmoid(dynamics),
+        )
+
+
+class GrooveNetwork(nn.Module):
+    """The mean of several players, inputs and outputs as theirs.
+
+    `matched` holds for offset and velocity and each step a centre and a factor: answers are moved away from
+    the centre by the factor, so that their spread comes nearer to the drummers' (a mean varies too little).
+    """
+
+    def __init__(self, players: int = PLAYERS) -> None:
+        super().__init__()
+        self.players = nn.ModuleList(Player() for _ in range(players))
         self.register_buffer("matched", torch.tensor([0.0, 1.0]).repeat(2, WINDOW_STEPS, 1))
 
     def match_spread(self, centre: Tensor, factor: Tensor) -> None:
@@ -37,16 +60,11 @@ class GrooveNetwork(nn.Module):
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """See the class."""
-        x = self.dropout(self.first(features)[0])
-        x = self.dropout(self.second(x)[0])
-        offset, velocity, timing, dynamics = self.head(x).split(CLASS_COUNT, dim=2)
-        offset, velocity = 0.5 * torch.tanh(offset), torch.sigmoid(velocity)
+        answers = [player(features) for player in self.players]
+        offset, velocity, timing, dynamics = (
+            sum(parts) / len(answers) for parts in zip(*answers, strict=True)
+        )
         centre, factor = self.matched[:, None, :, :1], self.matched[:, None, :, 1:]
         offset = centre[0] + factor[0] * (offset - centre[0])
         velocity = centre[1] + factor[1] * (velocity - centre[1])
-        return (
-            offset.clamp(-0.5, 0.5),
-            velocity.clamp(0, 1),
-            MIN_TIMING_SPREAD + 0.5 * torch.sigmoid(timing),
-            MIN_VELOCITY_SPREAD + 0.5 * torch.sigmoid(dynamics),
-        )
+        return offset.clamp(-0.5, 0.5), velocity.clamp(0, 1), timing, dynamics

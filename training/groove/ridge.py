@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from segue.humanize.encoding import CLASS_COUNT, WINDOW_STEPS, window_features
+from segue.humanize.encoding import CLASS_COUNT, WINDOW_STEPS, tempo_features
 from training.groove.data import Windows
 
 #: Best of 10, 100, 1000 and 3000 by the timing MAE of the validation split.
@@ -13,7 +13,7 @@ PENALTY = 1000.0
 
 def _design(windows: Windows) -> np.ndarray:
     """Hits of all cells, the two tempo features and a one: (windows, 291)."""
-    tempo = window_features(windows.hits, windows.bpm)[:, 0, -2:]
+    tempo = tempo_features(windows.bpm).astype(np.float32)
     flat = windows.hits.reshape(len(windows), -1).astype(np.float32)
     return np.hstack([flat, tempo, np.ones((len(windows), 1), np.float32)])
 

@@ -35,8 +35,9 @@ CLASSES = (
     "ride",
 )
 CLASS_COUNT = len(CLASSES)
-#: Inputs of the network for one step: hits, step within the beat, place in the slot, tempo, step length.
-FEATURES = CLASS_COUNT + 4 + 2 + 2
+#: Inputs of the network for one step: hits, how often the piece has them there, step within the beat, place
+#: in the slot, tempo, step length.
+FEATURES = 2 * CLASS_COUNT + 4 + 2 + 2
 
 _PITCHES: dict[str, tuple[int, ...]] = {
     "kick": (35, 36),
@@ -65,16 +66,29 @@ def _class_table() -> np.ndarray:
 CLASS_OF_PITCH = _class_table()
 
 
-def window_features(hits: np.ndarray, bpm: np.ndarray) -> np.ndarray:
+def slot_pattern(hits: np.ndarray) -> np.ndarray:
+    """How often each cell is hit, float32, shape (..., 16, 9), over slots `hits` (..., slots, 16, 9).
+
+    Slots without a hit do not count. It tells a network that sees two bars what the whole piece is like, and
+    so what in these bars is rare: a fill, a variation.
+    """
+    hits = np.asarray(hits) > 0
+    played = hits.any((-1, -2)).sum(-1)[..., None, None]
+    return (hits.sum(-3) / np.maximum(played, 1)).astype(np.float32)
+
+
+def window_features(hits: np.ndarray, bpm: np.ndarray, pattern: np.ndarray) -> np.ndarray:
     """Network inputs, float32, shape (windows, 32, FEATURES).
 
-    `hits` is (windows, 32, 9), 1 where a class sounds; `bpm` is (windows,) in quarters a minute.
+    `hits` is (windows, 32, 9), 1 where a class sounds; `bpm` is (windows,) in quarters a minute; `pattern` is
+    (16, 9) or (windows, 16, 9), what `slot_pattern` says of the piece.
     """
     count = len(hits)
     step = np.arange(WINDOW_STEPS)
     features = np.zeros((count, WINDOW_STEPS, FEATURES), np.float32)
     features[:, :, :CLASS_COUNT] = hits > 0
-    features[:, step, CLASS_COUNT + step % 4] = 1
+    features[:, :, CLASS_COUNT : 2 * CLASS_COUNT] = np.tile(pattern, (2, 1))
+    features[:, step, 2 * CLASS_COUNT + step % 4] = 1
     phase = 2 * np.pi * (step % SLOT_STEPS) / SLOT_STEPS
     features[:, :, -4] = np.sin(phase)
     features[:, :, -3] = np.cos(phase)

@@ -1,9 +1,10 @@
 """What a drummer would do with the hits of a piece, through the groove network.
 
 Bars are laid into slots of 16 steps from their downbeats (a bar of 3/4 or 6/8 leaves the end of its slot
-empty, a bar longer than 4/4 goes on in the next), and the network sees two consecutive slots at a time. A
-hit's answer is the mean over the windows that hold it. Hits keep their distance from the nearest step
-(triplets, swing, flams) and are moved by the network's offset on top.
+empty, a bar longer than 4/4 goes on in the next). The network sees two consecutive slots at a time, and
+beside them how often the piece hits each drum at each place of a slot. A hit's answer is the mean over the
+windows that hold it. Hits keep their distance from the nearest step (triplets, swing, flams) and are moved
+by the network's offset on top.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from segue.humanize.encoding import (
     STEP_TICKS,
     WINDOW_STEPS,
     cells_from_hits,
+    slot_pattern,
     window_features,
 )
 from segue.runtime import Model
@@ -120,11 +122,11 @@ def _play_slots(model: Model, hits: np.ndarray, used: np.ndarray, bpm: np.ndarra
     windows[:, :SLOT_STEPS] = hits[starts]
     paired = follows[starts]
     windows[paired, SLOT_STEPS:] = hits[starts[paired] + 1]
-    # Repeated bars are common in written drums, and equal windows have equal answers.
+    # Repeated bars are common in written drums, and equal windows of a piece have equal answers.
     tempo = np.round(bpm[starts], 3)
     keys = [(window.tobytes(), t) for window, t in zip(windows > 0, tempo.tolist(), strict=True)]
     distinct = {key: i for i, key in reversed(list(enumerate(keys)))}
-    features = window_features(windows, tempo)
+    features = window_features(windows, tempo, slot_pattern(hits))
     played = {key: _answer(model, features[i : i + 1]) for key, i in distinct.items()}
     total = np.zeros((4, count, SLOT_STEPS, CLASS_COUNT))
     seen = np.zeros(count)

@@ -26,6 +26,7 @@ from segue.score import (
     CONTROL,
     CONTROL_CHANGE,
     DEFAULT_TEMPO_US,
+    MARKER,
     NOTE,
     PROGRAM_CHANGE,
     TICKS_PER_QUARTER,
@@ -41,7 +42,6 @@ from segue.score import (
 
 __all__ = ["MidiError", "read_midi", "write_midi"]
 
-_MARKER = 6
 #: The longest delta that four bytes hold, so that any two events of a piece can follow each other in a file.
 _MAX_TICK = 2**28 - 1
 _BANK_SELECT = (0, 32)
@@ -266,7 +266,7 @@ def _score_from_chunks(chunks: list[_Chunk], scale: float, smpte: bool, warnings
                     warnings.append(f"a key signature of {sharps} sharps was left out")
             elif kind == TRACK_NAME and not name and not is_conductor:
                 name = _decode(body)
-            elif kind == _MARKER:
+            elif kind == MARKER:
                 texts.append(Text(at(tick), kind, _decode(body)))
             elif 1 <= kind <= 0x0F:
                 own.append(Text(at(tick), kind, _decode(body)))

@@ -198,7 +198,8 @@ def read_card(folder: Path) -> dict[str, Any]:
     parts = (folder / "card.md").read_text(encoding="utf-8").split("---\n", 2)
     if len(parts) != 3 or parts[0].strip():
         raise ModelError(f"{folder / 'card.md'} does not begin with YAML front matter")
-    return yaml.safe_load(parts[1])
+    # Cards are read several times at the start of each job; the compiled reader is ten times faster.
+    return yaml.load(parts[1], Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 def read_reference(folder: Path) -> Arrays:

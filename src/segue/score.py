@@ -25,6 +25,10 @@ NOTE = np.dtype([("onset_tick", "<i4"), ("duration_tick", "<i4"), ("pitch", "u1"
 #: One channel event that is not a note: MIDI status nibble (0xA0, 0xB0, 0xC0, 0xD0, 0xE0) and its data bytes.
 CONTROL = np.dtype([("tick", "<i4"), ("status", "u1"), ("data1", "u1"), ("data2", "u1")])
 
+#: Kinds of text events (MIDI meta types) that the stages read and write.
+LYRIC = 5
+MARKER = 6
+
 CONTROL_CHANGE = 0xB0
 PROGRAM_CHANGE = 0xC0
 PITCH_BEND = 0xE0
@@ -179,7 +183,7 @@ class Score:
 
     def markers(self) -> tuple[Text, ...]:
         """The marker events (meta type 6)."""
-        return tuple(text for text in self.texts if text.kind == 6)
+        return tuple(text for text in self.texts if text.kind == MARKER)
 
 
 def _tempo_map(score: Score) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from segue.harmonize.encoding import MELODY, OTHERS
-from segue.ingest.key import _PROFILES as KEY_PROFILES
+from segue.ingest.key import KEY_PROFILES
 from training.harmony.batches import ALL_TRACKS, rotate_labels, song_features
 from training.harmony.data import Song
 

@@ -20,12 +20,10 @@ from segue.harmonize.voicing import Span
 from segue.ingest.chords import chord_markers
 from segue.ingest.key import Key, key_of_signature
 from segue.runtime import Model
-from segue.score import Score, Text, no_notes
+from segue.score import MARKER, Score, Text, no_notes
 from segue.stage import Record, Settings, StageResult
 
 VERSION = 1
-
-_MARKER = 6
 
 
 @dataclass(frozen=True)
@@ -182,8 +180,8 @@ def _find(
 def _with_symbols(score: Score, found: list[Symbol], removed: list[Symbol]) -> Score:
     """The score with new markers, behind those that are there already, and without the removed ones."""
     gone = {(s.tick, s.label) for s in removed}
-    texts = [t for t in score.texts if t.kind != _MARKER or (t.tick, t.text.strip()) not in gone]
-    texts += [Text(s.tick, _MARKER, s.label) for s in found]
+    texts = [t for t in score.texts if t.kind != MARKER or (t.tick, t.text.strip()) not in gone]
+    texts += [Text(s.tick, MARKER, s.label) for s in found]
     return replace(score, texts=tuple(sorted(texts, key=lambda t: t.tick)))
 
 

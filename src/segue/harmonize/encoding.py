@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from segue import windows
 from segue.score import Score, bar_starts, beat_starts
 
 MELODY = slice(0, 24)
@@ -264,26 +265,11 @@ def rotate_classes(values: np.ndarray, up: int) -> np.ndarray:
     return rotated
 
 
-def window_starts(beats: int) -> list[int]:
-    """First beats of the windows that cover a piece; inner edges overlap by twice MARGIN."""
-    hop = WINDOW - 2 * MARGIN
-    return [0, *range(hop, max(beats - 2 * MARGIN, 1), hop)]
-
-
 def cut_windows(features: np.ndarray) -> np.ndarray:
     """The windows of a piece, float32, shape (windows, WINDOW, FEATURES); zeros beyond its end."""
-    starts = window_starts(len(features))
-    padded = np.zeros((starts[-1] + WINDOW, features.shape[1]), np.float32)
-    padded[: len(features)] = features
-    return np.stack([padded[s : s + WINDOW] for s in starts])
+    return windows.split_windows(features, WINDOW, MARGIN)
 
 
 def join_windows(outputs: np.ndarray, beats: int) -> np.ndarray:
     """Outputs by beat, shape (beats, ...): each beat is taken from the window in which it is inner."""
-    starts = window_starts(beats)
-    parts = []
-    for i, (start, output) in enumerate(zip(starts, outputs, strict=True)):
-        low = start + MARGIN if i else 0
-        high = starts[i + 1] + MARGIN if i + 1 < len(starts) else beats
-        parts.append(output[low - start : high - start])
-    return np.concatenate(parts)
+    return windows.join_windows(outputs, beats, MARGIN)

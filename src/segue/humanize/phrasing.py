@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from segue import windows
+
 #: Notes in one window of the network, and how many at either end only give context where a neighbour exists.
 WINDOW_NOTES = 128
 MARGIN_NOTES = 16
@@ -100,25 +102,11 @@ def _local_mean(values: np.ndarray, reach: int = 16) -> np.ndarray:
     return (total[high] - total[low]) / (high - low)
 
 
-def window_starts(count: int) -> np.ndarray:
-    """First note of each window over `count` notes; neighbours overlap by twice the margin."""
-    hop = WINDOW_NOTES - 2 * MARGIN_NOTES
-    windows = max(-(-(count - 2 * MARGIN_NOTES) // hop), 1)
-    return np.arange(windows) * hop
-
-
 def split_windows(features: np.ndarray) -> np.ndarray:
     """Features (n, F) as windows (windows, WINDOW_NOTES, F), the last filled up with zeros."""
-    starts = window_starts(len(features))
-    padded = np.zeros((starts[-1] + WINDOW_NOTES, features.shape[1]), np.float32)
-    padded[: len(features)] = features
-    return np.stack([padded[s : s + WINDOW_NOTES] for s in starts])
+    return windows.split_windows(features, WINDOW_NOTES, MARGIN_NOTES)
 
 
 def join_windows(answers: np.ndarray, count: int) -> np.ndarray:
     """Answers (windows, WINDOW_NOTES) as one row (n,): each note from the window where it lies deepest."""
-    starts = window_starts(count)
-    note = np.arange(count)
-    hop = WINDOW_NOTES - 2 * MARGIN_NOTES
-    window = np.clip((note - MARGIN_NOTES) // hop, 0, len(starts) - 1)
-    return answers[window, note - starts[window]]
+    return windows.join_windows(answers, count, MARGIN_NOTES)

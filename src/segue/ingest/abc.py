@@ -22,9 +22,8 @@ import numpy as np
 
 from segue.ingest.barlines import meters_from_bars
 from segue.midi import read_midi
-from segue.score import CONTROL_CHANGE, KeySignature, Score, Text, Track, meter_at, sort_notes
+from segue.score import CONTROL_CHANGE, LYRIC, MARKER, KeySignature, Score, Text, Track, meter_at, sort_notes
 
-_MARKER, _LYRIC = 6, 5
 #: Controller 20 is undefined in MIDI; values 1..127 number the chord symbols.
 _CHORD_CONTROLLER, _BAR_CONTROLLER, _STACCATO_CONTROLLER, _REST_CONTROLLER = 20, 21, 22, 23
 _MOST_CHORDS = 127
@@ -212,7 +211,7 @@ def _mend(score: Score, chords: list[str], words: list[tuple[Text, ...]]) -> Sco
         tempos=_from_zero(score.tempos),
         meters=_from_zero(score.meters),
         keys=_changes(_from_zero(score.keys)),
-        texts=tuple(Text(tick, _MARKER, label) for tick, label in sorted(markers, key=lambda m: m[0])),
+        texts=tuple(Text(tick, MARKER, label) for tick, label in sorted(markers, key=lambda m: m[0])),
         end_tick=0,
     )
     if whole.note_count == 0:
@@ -226,7 +225,7 @@ def _mend(score: Score, chords: list[str], words: list[tuple[Text, ...]]) -> Sco
 def _syllables(track: Track) -> tuple[Text, ...]:
     """The words; abc2midi marks the beginning of a line or verse with a stroke, as karaoke files do."""
     return tuple(
-        Text(max(text.tick - _LATE_TICKS, 0), _LYRIC, text.text.lstrip("/\\"))
+        Text(max(text.tick - _LATE_TICKS, 0), LYRIC, text.text.lstrip("/\\"))
         for text in track.texts
         if text.kind == 1 and text.tick > 0
     )

@@ -28,7 +28,8 @@ def _rotated_profiles() -> np.ndarray:
     return np.stack([np.roll(profile, tonic) for profile in both for tonic in range(12)])
 
 
-_PROFILES = _rotated_profiles()
+#: Profiles of the 24 keys, shape (24, 12): major from C up, then minor.
+KEY_PROFILES = _rotated_profiles()
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def find_key(score: Score) -> Key | None:
     profile = pitch_class_profile(score)
     if not profile.any():
         return None
-    distance = np.linalg.norm(_PROFILES - profile, axis=1)
+    distance = np.linalg.norm(KEY_PROFILES - profile, axis=1)
     best = int(distance.argmin())
     found = _key_at(best)
     written = {key_of_signature(signature) for signature in score.keys}

@@ -9,9 +9,19 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from segue.ingest.barlines import meters_from_bars
-from segue.score import DRUM_CHANNEL, KeySignature, Meter, Score, Tempo, Text, Track, make_notes
+from segue.score import (
+    DRUM_CHANNEL,
+    LYRIC,
+    MARKER,
+    KeySignature,
+    Meter,
+    Score,
+    Tempo,
+    Text,
+    Track,
+    make_notes,
+)
 
-_LYRIC, _MARKER = 5, 6
 _MOST_PLAYED_BARS = 20_000
 
 
@@ -125,7 +135,7 @@ def lay_out(parts: list[Part]) -> Score:
         tempos=tuple(Tempo(t, us) for t, us in sorted(tempos.items())),
         meters=meters_from_bars(starts, written, at),
         keys=tuple(KeySignature(t, *key) for t, key in _changes(keys)),
-        texts=tuple(Text(t, _MARKER, text) for t, text in sorted(markers, key=lambda m: m[0])),
+        texts=tuple(Text(t, MARKER, text) for t, text in sorted(markers, key=lambda m: m[0])),
         end_tick=at,
     )
 
@@ -162,7 +172,7 @@ def _tracks_of(part: Part, channel: int, starts: list[int], order: list[tuple[in
             onset = start + note.start
             if note.words:
                 verse = note.words.get(str(turn)) or next(iter(note.words.values()))
-                words.append(Text(onset, _LYRIC, verse))
+                words.append(Text(onset, LYRIC, verse))
             before = open_ties.pop((note.staff, note.pitch), None)
             if note.tied_from and before is not None and before[0] + before[1] == onset:
                 row = before

@@ -3,8 +3,9 @@
 Any unpacker opens it and any workstation plays the members. Members are stored uncompressed, in the order of
 their names and with a fixed time stamp, so that equal content is equal bytes on every machine.
 
-For a piece `folk/tune`: `folk/tune.mid` (absent when the piece is in quarantine) and `folk/tune.json`, an
-object with `key` (what the result was computed from, see `segue.process`) and `record`.
+For a piece `folk/tune`: `folk/tune.mid` (absent when the piece is in quarantine), `folk/tune.json`, an object
+with `key` (what the result was computed from, see `segue.process`) and `record`, and the pictures drawn so
+far, such as `folk/tune.humanize.svg`.
 """
 
 from __future__ import annotations
@@ -13,20 +14,25 @@ import json
 import os
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 _TIME_STAMP = (1980, 1, 1, 0, 0, 0)
+_PICTURE = ".svg"
 
 
 @dataclass(frozen=True)
 class Member:
-    """One piece between two stages: its MIDI bytes (None in quarantine), record and cache key."""
+    """One piece between two stages: its MIDI bytes (None in quarantine), record, cache key, SVG by name.
+
+    Pictures are no part of what a later stage computes from: they are handed on, and change no key.
+    """
 
     midi: bytes | None
     record: dict[str, Any]
     key: str = ""
+    pictures: dict[str, bytes] = field(default_factory=dict)
 
 
 def to_json(value: Any) -> str:
@@ -52,6 +58,8 @@ def write_archive(path: Path, members: Mapping[str, Member]) -> None:
             archive.writestr(zipfile.ZipInfo(f"{piece}.json", _TIME_STAMP), body)
             if member.midi is not None:
                 archive.writestr(zipfile.ZipInfo(f"{piece}.mid", _TIME_STAMP), member.midi)
+            for name, picture in sorted(member.pictures.items()):
+                archive.writestr(zipfile.ZipInfo(picture_file(piece, name), _TIME_STAMP), picture)
     os.replace(temporary, path)
 
 
@@ -60,14 +68,29 @@ def read_archive(path: Path) -> dict[str, Member]:
     members: dict[str, Member] = {}
     with zipfile.ZipFile(path) as archive:
         names = set(archive.namelist())
-        for name in sorted(names):
-            if not name.endswith(".json"):
+        pictures: dict[str, dict[str, bytes]] = {}
+        for file in sorted(names):
+            if file.endswith(_PICTURE):
+                piece, _, name = file.removesuffix(_PICTURE).rpartition(".")
+                pictures.setdefault(piece, {})[name] = archive.read(file)
+        for file in sorted(names):
+            if not file.endswith(".json"):
                 continue
-            piece = name.removesuffix(".json")
-            stored = json.loads(archive.read(name))
+            piece = file.removesuffix(".json")
+            stored = json.loads(archive.read(file))
             midi = archive.read(f"{piece}.mid") if f"{piece}.mid" in names else None
-            members[piece] = Member(midi, stored["record"], stored["key"])
+            members[piece] = Member(midi, stored["record"], stored["key"], pictures.get(piece, {}))
     return members
+
+
+def picture_file(piece: str, name: str) -> str:
+    """The file of a piece's picture, in an archive and below the output folder; `name` is without dots."""
+    return f"{piece}.{name}{_PICTURE}"
+
+
+def is_picture(file: str) -> bool:
+    """Whether a delivered file is a picture."""
+    return file.endswith(_PICTURE)
 
 
 def read_cache(path: Path) -> dict[str, Member]:

@@ -11,10 +11,11 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from segue import __version__
-from segue.archive import Member, to_json, write_atomically
+from segue.archive import Member, picture_file, to_json, write_atomically
 from segue.config import (
     STAGES,
     ConfigError,
@@ -130,7 +131,7 @@ def _run(spec: StageSpec, reader_spec: StageSpec, inputs: Sequence[Path], output
                     audio, suffix, record = render_piece(spec, member)
                     if audio is None and "quarantine" in record:
                         raise StageError(record["quarantine"]["reason"])
-                    member = Member(member.midi, record)
+                    member = replace(member, record=record)
                 _write(output, member, audio, suffix)
                 done += 1
             except (StageError, OSError) as error:
@@ -174,6 +175,8 @@ def _write(output: Path, member: Member, audio: bytes | None, suffix: str) -> No
     write_atomically(output / f"{piece}.json", (to_json(member.record) + "\n").encode())
     if audio is not None:
         write_atomically(output / f"{piece}{suffix}", audio)
+    for name, picture in member.pictures.items():
+        write_atomically(output / picture_file(piece, name), picture)
 
 
 def _evaluate(options: argparse.Namespace) -> int:

@@ -63,9 +63,16 @@ def defaults(schema: Schema) -> Any:
 
 
 def check_run(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The complete configuration of a run from what the user gave. Raises `ConfigError`."""
+    """The complete configuration of a run from what the user gave. Raises `ConfigError`.
+
+    `figures: true` of the run holds for every stage that can draw.
+    """
     settings = check(given, run_schema())
-    return settings | {stage: _with_preset(stage, settings[stage]) for stage in STAGES}
+    stages = {stage: _with_preset(stage, settings[stage]) for stage in STAGES}
+    for stage in stages.values():
+        if "figures" in stage:
+            stage["figures"] = stage["figures"] or settings["figures"]
+    return settings | stages
 
 
 def check_stage(stage: str, given: Mapping[str, Any]) -> dict[str, Any]:

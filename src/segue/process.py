@@ -136,4 +136,4 @@ def _finish(spec: StageSpec, result: StageResult, record: Mapping[str, Any], key
     stages = {**record.get("stages", {}), spec.name: report}
     new = {**record, **result.record, "stages": stages}
     new["midi_sha256"] = hashlib.sha256(midi).hexdigest()
-    return Member(midi, new, key)
+    return Member(midi, new, key, result.pictures)

@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from segue.archive import Member, read_archive, read_cache, write_archive, write_atomically
@@ -164,7 +164,7 @@ def _ingest_one(spec: StageSpec, reader: Reader, piece: str, path: str, data: by
         return _rejected(spec, piece, path, str(error), key)
     member = run_ingested(spec, result, key)
     # Two files that differ in their extension alone have ids of their own.
-    return Member(member.midi, {**member.record, "id": piece}, key)
+    return replace(member, record={**member.record, "id": piece})
 
 
 def _rejected(spec: StageSpec, piece: str, path: str, reason: str, key: str) -> Member:
@@ -182,10 +182,19 @@ def stage_shard(spec: StageSpec, previous: Path, output: Path, tally: Tally) -> 
             members[piece] = member
             continue
         key = result_key(spec, member)
-        members[piece] = _cached_or(tally, cache, piece, key, lambda m=member, k=key: run_piece(spec, m, k))
+        done = _cached_or(tally, cache, piece, key, lambda m=member, k=key: run_piece(spec, m, k))
+        members[piece] = _hand_on_pictures(spec.name, member, done)
     tally.removed = len(cache.keys() - members.keys())
     _log_quarantine(spec.name, members, tally)
     write_archive(output, members)
+
+
+def _hand_on_pictures(stage: str, member: Member, done: Member) -> Member:
+    """`done` with the pictures that `stage` drew and those that the piece brought along."""
+    if done.midi is None:
+        return done
+    own = {name: data for name, data in done.pictures.items() if name.partition("-")[0] == stage}
+    return replace(done, pictures={**member.pictures, **own})
 
 
 def _changed(cache: dict[str, Member], piece: str, key: str) -> bool:

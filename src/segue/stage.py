@@ -50,6 +50,9 @@ class StageResult:
     report: dict[str, Any]
     #: Replaces top-level entries of the record ("tracks", "chords", "key", ...).
     record: dict[str, Any] = field(default_factory=dict)
+    #: SVG by name, where the setting `figures` asks for it: the stage's own name or, where it draws several,
+    #: `<stage>-<what>`. They travel with the piece and are delivered as `<piece>.<name>.svg`.
+    pictures: dict[str, bytes] = field(default_factory=dict)
 
 
 Apply = Callable[[Score, Record, Settings, Mapping[str, Model], int], StageResult]

@@ -27,6 +27,18 @@ def apply(
     score: Score, record: Record, settings: Settings, models: Mapping[str, Model], seed: int
 ) -> StageResult:
     """The score with human timing and velocities; pitches and the number of notes stay as they are."""
+    result = _play(score, record, settings, models, seed)
+    if settings["figures"]:
+        from segue.humanize.pictures import groove_picture
+
+        picture = groove_picture(score, result.score, record)
+        result = replace(result, pictures={"humanize": picture} if picture else {})
+    return result
+
+
+def _play(
+    score: Score, record: Record, settings: Settings, models: Mapping[str, Model], seed: int
+) -> StageResult:
     skipped, drum_tracks, pitched_tracks = _choose_tracks(score, record, settings)
     report: dict[str, Any] = {
         "found": {"drum_tracks": len(drum_tracks), "pitched_tracks": len(pitched_tracks)},

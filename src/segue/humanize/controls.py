@@ -19,6 +19,8 @@ from segue.humanize.swing import STRAIGHT, swing_moves
 from segue.score import Score, Track, seconds_per_tick
 from segue.stage import ROLES, Record, Settings
 
+#: `keep_existing: blend` takes a human's track this share of the way that `redo` takes it.
+BLEND_SHARE = 0.5
 #: The drum classes that have a push of their own, on top of the drums'.
 PUSHED_CLASSES = {"kick": ("kick",), "snare": ("snare",), "hats": ("closed hi-hat", "open hi-hat", "ride")}
 
@@ -56,7 +58,8 @@ def track_controls(
 ) -> tuple[list[Controls], dict[str, list[int]]]:
     """The controls of each track of the score, and which tracks each entry of `tracks` was used for.
 
-    An entry for a track's name wins over one for its role, a later entry over an earlier one.
+    An entry for a track's name wins over one for its role, a later entry over an earlier one. Where human
+    tracks are blended, theirs have that much less of timing and velocity.
     """
     known = record.get("tracks", [])
     shared = {f.name: settings[f.name] for f in fields(Controls) if f.name != "push"}
@@ -64,12 +67,15 @@ def track_controls(
     used: dict[str, list[int]] = {key: [] for key in overrides}
     controls = []
     for i, track in enumerate(score.tracks):
-        role = role_of(track, known[i] if i < len(known) else {})
+        entry = known[i] if i < len(known) else {}
+        role = role_of(track, entry)
         values = shared | {"push": settings["push"][role]}
         names = [key for key in overrides if key not in ROLES and _matches(track.name, key)]
         for key in [*(key for key in overrides if key == role), *names]:
             values |= overrides[key]
             used[key].append(i)
+        if settings["keep_existing"] == "blend" and entry.get("human_timing"):
+            values |= {name: BLEND_SHARE * values[name] for name in ("timing", "velocity")}
         controls.append(Controls(**values))
     return controls, used
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -32,8 +33,18 @@ NEIGHBOUR_STEPS = 2
 #: A beat counts as played in triplets where its notes lie this much nearer to them than to sixteenths.
 TRIPLET_RATIO = 0.6
 
-#: Onset ticks as written and deviations in ticks, (n,) each: what the other tracks follow.
-Groove = tuple[np.ndarray, np.ndarray]
+
+@dataclass(frozen=True)
+class Groove:
+    """What the other tracks follow: places in ticks and the drums' deviations from them in ticks, (n,) each.
+
+    `played` is the stage's part of the deviations, without what is left of a human drummer's: human tracks
+    have already played with that drummer, and follow the new part alone.
+    """
+
+    place_tick: np.ndarray
+    deviation: np.ndarray
+    played: np.ndarray
 
 
 def play_drums(
@@ -72,6 +83,7 @@ def play_drums(
         loudness = loudness + variation * expected.velocity_spread * dynamics
     share = np.repeat([c.timing_share for c in own], sizes)
     shift = share * shift - np.minimum(share, 1) * residual
+    left = np.maximum(1 - share, 0) * residual
     limit = MAX_SHIFT_STEPS * STEP_TICKS
     shift = np.clip(follow_nearest(onset, shift, NEIGHBOUR_STEPS * STEP_TICKS), -limit, limit)
     # A track without timing does not follow another track's hits either.
@@ -97,7 +109,8 @@ def play_drums(
             {f"{m.numerator}/{m.denominator}" for m in meters_from_zero(score) if m.bar_ticks != 3840}
         ),
     }
-    return changed, (place_tick[order], (shift + residual)[order]), report
+    deviation = shift + residual
+    return changed, Groove(place_tick[order], deviation[order], (deviation - left)[order]), report
 
 
 def _sample(grid: Grid, classes: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -160,10 +173,10 @@ def human_groove(score: Score, tracks: Sequence[Track]) -> Groove:
     """The groove of drum tracks that a human played: grid places and the deviations from them."""
     onsets = [track.notes["onset_tick"].astype(np.int64) for track in tracks if len(track.notes)]
     if not onsets:
-        return np.zeros(0, np.int64), np.zeros(0)
+        return Groove(np.zeros(0, np.int64), np.zeros(0), np.zeros(0))
     onset = np.sort(np.concatenate(onsets))
     residual = human_residual(score, onset)
-    return np.rint(onset - residual).astype(np.int64), residual
+    return Groove(np.rint(onset - residual).astype(np.int64), residual, residual)
 
 
 def follow_nearest(onset: np.ndarray, shift: np.ndarray, reach_ticks: float) -> np.ndarray:

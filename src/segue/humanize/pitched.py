@@ -130,13 +130,15 @@ def play_pitched(
         expected = phrase(score, track, model)
         # A track that has less timing than the drums follows them so much less.
         share = min(controls[i].timing_share / follow, 1) if follow else 0.0
-        changed[i] = _play(score, track, expected, human[i], (groove[0], share * groove[1]), controls[i], rng)
+        deviation = share * (groove.played if human[i] else groove.deviation)
+        lead = groove_curve(groove.place_tick, deviation, track.notes["onset_tick"].astype(np.int64))
+        changed[i] = _play(score, track, expected, human[i], lead, controls[i], rng)
         if not expected.on_beats:
             without_beats.append(i)
     notes = sum(len(track.notes) for track in changed.values())
     return changed, {
         "notes": notes,
-        "follows_drums": bool(len(groove[0])),
+        "follows_drums": bool(len(groove.place_tick)),
         "tracks_phrased_without_beats": without_beats,
     }
 
@@ -146,7 +148,7 @@ def _play(
     track: Track,
     expected: Phrasing,
     human: bool,
-    groove: Groove,
+    lead: np.ndarray,
     controls: Controls,
     rng: np.random.Generator,
 ) -> Track:
@@ -166,7 +168,7 @@ def _play(
     shift = share * timing / 1000 / seconds_per_tick(score, onset)
     residual = human_residual(score, onset) if human else np.zeros(len(onset))
     shift -= min(share, 1) * residual
-    shift += groove_curve(*groove, onset)
+    shift += lead
     limit = MAX_SHIFT_MS / 1000 / seconds_per_tick(score, onset)
     struck = phrase_velocity(velocity, accented(loudness, controls.accent), controls.velocity_share, human)
     place = np.rint(onset - residual).astype(np.int64)

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from segue import beats
 from segue.chords import QUALITIES, Chord, parse_chord
 from segue.harmonize import encoding
 from segue.harmonize.decode import Progression, move_from_counts, viterbi
@@ -61,11 +62,11 @@ def test_chroma_equals_a_count_of_ticks(rows):
 
 def test_place_in_the_bar():
     track = Track(notes=make_notes([0], [7 * 960], [60], 80))
-    grid = encoding.beat_grid(Score((track,), meters=(Meter(0, 4, 4), Meter(3840, 3, 4))), 7 * 960)
+    grid = beats.beat_grid(Score((track,), meters=(Meter(0, 4, 4), Meter(3840, 3, 4))), 7 * 960)
     assert grid.ticks.tolist() == [0, 960, 1920, 2880, 3840, 4800, 5760, 6720]
     assert grid.place[:, 0].tolist() == [1, 0, 0, 0, 1, 0, 0]
     assert grid.place[:, 1].tolist() == [0, 0, 1, 0, 0, 0, 0]
-    single = encoding.beat_grid(Score((track,), meters=(Meter(0, 1, 4),)))
+    single = beats.beat_grid(Score((track,), meters=(Meter(0, 1, 4),)))
     assert not single.place.any()
 
 
@@ -75,25 +76,25 @@ def test_phase_is_that_of_the_notes_only_where_the_grid_is_not_theirs(start):
     notes = make_notes(onset, np.repeat([900, 200], 32), np.full(64, 60), 80)
     score = Score((Track(notes=notes),), meters=(Meter(0, 1, 4),))
     expected = (start / 960 + 0.5) % 1 - 0.5
-    difference = encoding.phase_of(notes, encoding.beat_grid(score)) - expected
+    difference = beats.phase_of(notes, beats.beat_grid(score)) - expected
     assert (difference + 0.5) % 1 - 0.5 == pytest.approx(0, abs=0.01)
     # A meter with more beats is believed, as far as sixteenths go.
-    grid = encoding.beat_grid(Score((Track(notes=notes),), meters=(Meter(0, 4, 4),)))
+    grid = beats.beat_grid(Score((Track(notes=notes),), meters=(Meter(0, 4, 4),)))
     if start % 240 == 0:
-        assert encoding.phase_of(notes, grid) == 0
+        assert beats.phase_of(notes, grid) == 0
 
 
 def test_swing_and_triplets_do_not_move_the_grid():
     for onset in (np.arange(64) // 2 * 960 + np.arange(64) % 2 * 640, np.arange(64) * 320):
         notes = make_notes(onset, np.full(64, 300), np.full(64, 60), 80)
-        assert encoding.phase_of(notes, encoding.beat_grid(Score((Track(notes=notes),)))) == 0
+        assert beats.phase_of(notes, beats.beat_grid(Score((Track(notes=notes),)))) == 0
 
 
 @pytest.mark.parametrize("phase", [-0.5, -0.2, 0.001, 0.3, 0.49])
 def test_a_moved_grid_covers_the_piece(phase):
     notes = make_notes([0], [20 * 960], [60], 80)
-    grid = encoding.beat_grid(Score((Track(notes=notes),)), 20 * 960)
-    moved = encoding.shift_grid(grid, phase)
+    grid = beats.beat_grid(Score((Track(notes=notes),)), 20 * 960)
+    moved = beats.shift_grid(grid, phase)
     assert moved.ticks[0] == 0
     assert moved.ticks[-1] >= 20 * 960
     assert (np.diff(moved.ticks) > 0).all()
@@ -106,10 +107,10 @@ def test_scale_of_a_scale_is_its_tonic_and_that_of_its_relative_minor():
         major = make_notes(
             np.arange(8) * 480, [480] * 8, 60 + shift + np.array([0, 4, 7, 5, 9, 11, 2, 0]), 80
         )
-        grid = encoding.beat_grid(Score((Track(notes=major),)))
+        grid = beats.beat_grid(Score((Track(notes=major),)))
         assert encoding.scale_of(encoding.encode(major, no_notes(), grid)) == shift
     minor = make_notes(np.arange(8) * 480, [480] * 8, [57, 60, 64, 57, 62, 64, 59, 57], 80)
-    grid = encoding.beat_grid(Score((Track(notes=minor),)))
+    grid = beats.beat_grid(Score((Track(notes=minor),)))
     assert encoding.scale_of(encoding.encode(minor, no_notes(), grid)) == 0
 
 

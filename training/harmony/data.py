@@ -16,8 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
+from segue.beats import beat_grid, place_in_bar
 from segue.chords import NO_CHORD, Chord, chord_index_at, chords_of_record, majmin_class, parse_chord
-from segue.harmonize.encoding import accompaniment_columns, beat_grid, melody_columns, place_in_bar
+from segue.harmonize.encoding import accompaniment_columns, melody_columns
 from segue.harmonize.vocabulary import classes_of
 from segue.ingest.chords import chord_markers
 from segue.ingest.formats import read

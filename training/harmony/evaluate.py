@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from segue.beats import Grid
 from segue.chords import Chord, parse_chord
 from segue.harmonize.decode import Hearing, Progression, find_classes, find_colours, hearing_of
-from segue.harmonize.encoding import Grid, cut_windows, join_windows, rotate_features, scale_of
+from segue.harmonize.encoding import cut_windows, join_windows, rotate_features, scale_of
 from segue.metrics import harmony as metrics
 from training.harmony.batches import ALL_TRACKS, MELODY_ALONE, song_features
 from training.harmony.data import IGNORE, Song

@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from segue.beats import Grid, beat_grid, phase_of, shift_grid
 from segue.chords import NO_CHORD, NO_CHORD_CLASS, Chord, nearest_majmin_class, parse_chord
 from segue.harmonize.accompany import chord_track, record_entry
 from segue.harmonize.decode import Hearing, Progression, find_classes, find_colours, hear
-from segue.harmonize.encoding import Grid, beat_grid, encode, phase_of, scale_of, shift_grid
+from segue.harmonize.encoding import encode, scale_of
 from segue.harmonize.voicing import Span
 from segue.ingest.chords import chord_markers
 from segue.ingest.key import Key, key_of_signature

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from segue.harmonize.encoding import Grid
+from segue.beats import Grid
 from segue.harmonize.voicing import Span, lead_voices, play
 from segue.score import DRUM_CHANNEL, Score, Track
 

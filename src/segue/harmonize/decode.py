@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from segue.beats import Grid
 from segue.chords import MAJMIN_CLASSES, NO_CHORD_CLASS, Chord
-from segue.harmonize.encoding import Grid, cut_windows, join_windows, rotate_classes, rotate_features
+from segue.harmonize.encoding import cut_windows, join_windows, rotate_classes, rotate_features
 from segue.harmonize.vocabulary import COLOURS, chord_of
 from segue.runtime import Model
 

@@ -58,6 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         reading = check_stage("ingest", {})
         spec = stage_spec(options.command, settings, options.seed)
         spec.load_models()
+        spec.load_settings()
         # A piece that has no record yet is read as `segue ingest` reads it with its default settings.
         reader_spec = spec if options.command == "ingest" else stage_spec("ingest", reading, options.seed)
     except (ConfigError, ModelError) as error:
@@ -185,7 +186,7 @@ def _evaluate(options: argparse.Namespace) -> int:
 
     try:
         spec = stage_spec("humanize", check_stage("humanize", parse_assignments(options.set)), options.seed)
-        models = spec.load_models()
+        models, settings = spec.load_models(), spec.load_settings()
         paths = performances(Path(options.folder), options.split)
     except (ConfigError, ModelError, StageError) as error:
         print(f"segue: {error}", file=sys.stderr)
@@ -199,7 +200,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     if not takes:
         print("segue evaluate: none of the files can be measured", file=sys.stderr)
         return 1
-    print(table_text(groove_table(takes, spec.settings, models, options.seed)))
+    print(table_text(groove_table(takes, settings, models, options.seed)))
     return 0
 
 

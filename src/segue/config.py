@@ -91,7 +91,8 @@ def _with_preset(stage: str, settings: dict[str, Any]) -> dict[str, Any]:
         return settings
     schema = stage_schema(stage)
     preset = check(stage_presets(stage)[name]["settings"], schema, f"preset {name}: {stage}")
-    return _fill(settings, defaults(schema), preset) | {"preset": name}
+    # What each allows alone may not go together.
+    return check(_fill(settings, defaults(schema), preset) | {"preset": name}, schema, stage)
 
 
 def _fill(given: Any, default: Any, preset: Any) -> Any:
@@ -115,6 +116,43 @@ def check(given: Mapping[str, Any], schema: Schema, prefix: str = "") -> dict[st
     if problems:
         raise ConfigError("\n".join(problems))
     return merged
+
+
+def named_files(settings: Any, schema: Schema, path: str) -> dict[str, str]:
+    """The files that settings name, by the path of the setting (`humanize.groove`).
+
+    In a schema, `input_file` marks text that names a file; its list `words` says what else may stand there.
+    """
+    if "input_file" in schema:
+        is_word = settings in schema["input_file"].get("words", [])
+        return {} if is_word else {path: settings}
+    found: dict[str, str] = {}
+    for key, value, part in _parts(settings, schema):
+        found |= named_files(value, part, f"{path}.{key}")
+    return found
+
+
+def with_files(settings: Any, schema: Schema, path: str, loaded: Mapping[str, Any]) -> Any:
+    """The settings with what was loaded in the place of the files they name; paths as in `named_files`."""
+    if "input_file" in schema:
+        return loaded.get(path, settings)
+    parts = [(key, with_files(v, part, f"{path}.{key}", loaded)) for key, v, part in _parts(settings, schema)]
+    if isinstance(settings, Mapping):
+        return {**settings, **dict(parts)}
+    if parts:
+        return [*(value for _, value in parts), *settings[len(parts) :]]
+    return settings
+
+
+def _parts(settings: Any, schema: Schema) -> list[tuple[str | int, Any, Schema]]:
+    """The parts of a section or list of settings that the schema describes one by one."""
+    if isinstance(settings, Mapping):
+        parts = schema.get("properties", {})
+        return [(key, settings[key], part) for key, part in parts.items() if key in settings]
+    if isinstance(settings, list):
+        parts = schema.get("prefixItems", [])
+        return [(i, value, part) for i, (value, part) in enumerate(zip(settings, parts, strict=False))]
+    return []
 
 
 def _nest(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -152,6 +190,9 @@ def _from_text(value: Any, schema: Schema) -> Any:
     kinds = [kinds] if isinstance(kinds, str) else kinds
     if isinstance(value, str) and ("string" not in kinds and "enum" not in schema):
         return yaml.safe_load(value)
+    if isinstance(value, list) and "prefixItems" in schema:
+        parts = schema["prefixItems"]
+        return [_from_text(v, part) for v, part in zip(value, parts, strict=False)] + value[len(parts) :]
     # YAML reads a bare `off` as false and `none` stays text: `format: off` means the word.
     if value is False and "off" in schema.get("enum", []):
         return "off"
@@ -165,6 +206,8 @@ def _sentence(error: Any, prefix: str) -> str:
         unknown = [key for key in error.instance if key not in known]
         return "\n".join(_unknown(key, known, path) for key in unknown)
     value = yaml.safe_dump(error.instance, default_flow_style=True).strip().removesuffix("...").strip()
+    if error.validator == "const":
+        return f"{path} is {value}, {error.schema['description']}"
     return f"{path} is {value}, and {_allowed(error.schema)} is allowed"
 
 
@@ -179,6 +222,8 @@ def _unknown(key: str, known: Iterable[str], path: str) -> str:
 def _allowed(schema: Schema) -> str:
     if "enum" in schema:
         return "one of " + ", ".join(map(str, schema["enum"]))
+    if "input_file" in schema:
+        return " or ".join(["the path of a file", *schema["input_file"].get("words", [])])
     kinds = schema.get("type", "anything")
     kinds = [kinds] if isinstance(kinds, str) else list(kinds)
     names = {
@@ -201,6 +246,8 @@ def _allowed(schema: Schema) -> str:
         text += f" of at most {schema['maximum']}"
     if "minLength" in schema:
         text += " that is not empty"
+    if "prefixItems" in schema:
+        text = text.replace("a list", f"a list [{', '.join(map(_allowed, schema['prefixItems']))}]")
     if kinds == ["array"] and "items" in schema:
         text += f" of {_allowed(schema['items']).removeprefix('one of ')}"
     return text

@@ -9,14 +9,17 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from segue.archive import Member, to_json
+from segue.config import ConfigError, named_files, stage_schema, with_files
 from segue.midi import read_midi, write_midi
 from segue.runtime import Model, load_model, model_folder, model_hash
-from segue.stage import StageError, StageResult
+from segue.stage import InputFile, StageError, StageResult
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +29,8 @@ class StageSpec:
     """A stage ready to run: name, complete settings, version, hashes of its models, global seed.
 
     `environment` tells what else on this machine the result depends on (for render the SoundFont and the
-    version of FluidSynth), as text.
+    version of FluidSynth), as text. `files` holds the SHA-256 of each file that a setting names, by the
+    setting.
     """
 
     name: str
@@ -35,6 +39,7 @@ class StageSpec:
     models: dict[str, str]
     seed: int
     environment: str = ""
+    files: dict[str, str] = field(default_factory=dict)
 
     @property
     def fingerprint(self) -> str:
@@ -46,9 +51,23 @@ class StageSpec:
         names = self.settings.get("models", {})
         return {role: load_model(name, self.settings["backend"]) for role, name in names.items()}
 
+    def load_settings(self) -> dict[str, Any]:
+        """The settings as `apply` wants them, with what is in the files they name. Raises `ConfigError`."""
+        if not self.files:
+            return self.settings
+        schema = stage_schema(self.name)
+        loaded = {
+            setting: _load_file(self.name, setting, path, self.files[setting])
+            for setting, path in named_files(self.settings, schema, self.name).items()
+        }
+        return with_files(self.settings, schema, self.name, loaded)
+
 
 def stage_spec(name: str, settings: Mapping[str, Any], seed: int) -> StageSpec:
-    """The specification of stage `name`; reads the hashes of its models. Raises `ModelError`."""
+    """The specification of stage `name`; reads the hashes of its models and of the files that settings name.
+
+    Raises `ModelError`, and `ConfigError` for a file that cannot be read.
+    """
     models = {
         role: model_hash(model_folder(model), settings["backend"])
         for role, model in settings.get("models", {}).items()
@@ -61,7 +80,37 @@ def stage_spec(name: str, settings: Mapping[str, Any], seed: int) -> StageSpec:
         except StageError as error:
             # The run still delivers MIDI, and says so piece by piece; a later installation changes the key.
             environment = str(error)
-    return StageSpec(name, dict(settings), module.VERSION, models, seed, environment)
+    files = {
+        setting: hashlib.sha256(_read_file(setting, path)).hexdigest()
+        for setting, path in named_files(settings, stage_schema(name), name).items()
+    }
+    return StageSpec(name, dict(settings), module.VERSION, models, seed, environment, files)
+
+
+def _read_file(setting: str, path: str) -> bytes:
+    """The content of a file that a setting names, a relative path from the folder of the run."""
+    try:
+        return Path(path).expanduser().read_bytes()
+    except (OSError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(
+            f"{setting} is {path}, and this file cannot be read ({reason}); "
+            f"name a file that is there, seen from the folder {Path.cwd()}"
+        ) from error
+
+
+@lru_cache(maxsize=16)
+def _load_file(stage: str, setting: str, path: str, sha256: str) -> Any:
+    """What `stage` makes of a file that a setting names, once a process."""
+    data = _read_file(setting, path)
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise ConfigError(
+            f"{setting} is {path}, and this file was changed during the run; start the run again"
+        )
+    try:
+        return import_module(f"segue.{stage}").load_file(InputFile(path, data))
+    except StageError as error:
+        raise ConfigError(f"{setting} is {path}, and this file cannot be used: {error}") from error
 
 
 def result_key(spec: StageSpec, member: Member) -> str:
@@ -101,15 +150,16 @@ def run_piece(spec: StageSpec, member: Member, key: str = "") -> Member:
 
     The member has MIDI (a piece in quarantine is not run). What a stage raises sends the piece to quarantine
     with its reason; a defect of ours is logged with its traceback and costs the piece, not the run. Raises
-    `ModelError` when a model cannot be loaded: that is no fault of the piece.
+    `ModelError` when a model cannot be loaded and `ConfigError` when a file that settings name cannot: that
+    is no fault of the piece.
     """
-    models = spec.load_models()
+    models, settings = spec.load_models(), spec.load_settings()
     record = member.record
     apply = import_module(f"segue.{spec.name}").apply
     seed = piece_seed(record["source"]["sha256"], spec.name, spec.seed)
     try:
         score, _ = read_midi(member.midi or b"")
-        result = apply(score, record, spec.settings, models, seed)
+        result = apply(score, record, settings, models, seed)
         return _finish(spec, result, record, key)
     except StageError as error:
         return quarantined(record, spec.name, str(error), key)

@@ -5,7 +5,9 @@ A stage is a package `segue.<name>` with
 - `VERSION`, an integer raised with every change of what the stage writes,
 - `settings.schema.yaml`, the JSON schema of its settings with defaults and descriptions,
 - `apply(score, record, settings, models, seed) -> StageResult` (ingest and render, the two ends of
-  the chain, read bytes and write audio instead: see their packages).
+  the chain, read bytes and write audio instead: see their packages);
+- where settings name files (`input_file` in the schema), `load_file(file: InputFile)`, which makes of a file
+  what `apply` finds in its settings in the path's place. It raises `StageError`, and the run does not begin.
 
 `record` is the piece's JSON record as the stages before left it, never changed in place:
 
@@ -32,6 +34,14 @@ ROLES = ("drums", "bass", "melody", "chords", "other")
 
 Record = dict[str, Any]
 Settings = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """A file that a setting names: its path as the setting gives it, and its content."""
+
+    path: str
+    data: bytes = field(repr=False)
 
 
 class StageError(Exception):

@@ -2,7 +2,8 @@
 
 Drums are played by the groove network (`drums`), pitched tracks are phrased by the dynamics network and
 follow the drums (`pitched`), and `moves` applies what they say without breaking the music. `controls` holds
-what the musician adds: swing, push, accents, and what a track has of its own.
+what the musician adds: swing, push, accents, and what a track has of its own. `feel` and its companions
+take the feel out of a performance (a file that `groove` or `blend` names) and play it in the networks' place.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ import numpy as np
 
 from segue.humanize.controls import class_push, track_controls
 from segue.humanize.drums import human_groove, play_drums
+from segue.humanize.feel import Feel
+from segue.humanize.feel_play import reference_of
 from segue.humanize.pitched import play_pitched
 from segue.runtime import Model
 from segue.score import Score, Track
-from segue.stage import Record, Settings, StageResult
+from segue.stage import InputFile, Record, Settings, StageResult
 
 VERSION = 1
 
@@ -36,6 +39,13 @@ def apply(
     return result
 
 
+def load_file(file: InputFile) -> Feel:
+    """The feel in a file that a setting names. Raises `StageError`."""
+    from segue.humanize.feel_file import read_feel
+
+    return read_feel(file)
+
+
 def _play(
     score: Score, record: Record, settings: Settings, models: Mapping[str, Model], seed: int
 ) -> StageResult:
@@ -46,6 +56,10 @@ def _play(
         "skipped": skipped,
     }
     controls, overrides = track_controls(score, record, settings)
+    reference = reference_of(settings)
+    if reference:
+        controls = [reference.swung(c) for c in controls]
+        report["reference"] = reference.describe(score)
     push = class_push(settings)
     if overrides:
         report["overrides"] = overrides
@@ -66,13 +80,19 @@ def _play(
     groove, follow = human_groove(score, human_drums), 1.0
     if drum_tracks:
         changed, groove, report["drums"] = play_drums(
-            score, drum_tracks, human, controls, push, models["drums"], drum_rng
+            score, drum_tracks, human, controls, push, models["drums"], drum_rng, reference
         )
         follow = max(controls[i].timing_share for i in drum_tracks)
+    elif reference and not human_drums:
+        groove = reference.groove(score, pitched_tracks)
+    phrasing = reference if reference and reference.is_of_notes else None
+    if phrasing and not human_drums:
+        # All play the reference, and none needs to follow another.
+        groove = human_groove(score, [])
     if pitched_tracks:
         rngs = {i: track_rngs[i] for i in pitched_tracks}
         phrased, report["pitched"] = play_pitched(
-            score, human, groove, follow, controls, models["pitched"], rngs
+            score, human, groove, follow, controls, models["pitched"], rngs, phrasing
         )
         changed |= phrased
     result = replace(score, tracks=tuple(changed.get(i, t) for i, t in enumerate(score.tracks)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from segue.humanize.moves import move_notes
 from segue.humanize.variation import mix, sample_drift
 from segue.runtime import Model
 from segue.score import TICKS_PER_QUARTER, Score, Track, meters_from_zero
+
+if TYPE_CHECKING:
+    from segue.humanize.feel_play import Reference
 
 #: How drummers deviate from what the network expects, measured on its residuals over the validation split.
 #: Timing: a drift of the whole kit, its share of the variance and what a sixteenth leaves of it; the rest is
@@ -55,13 +58,14 @@ def play_drums(
     class_push: np.ndarray,
     model: Model,
     rng: np.random.Generator,
+    reference: Reference | None = None,
 ) -> tuple[dict[int, Track], Groove, dict[str, Any]]:
     """The drum tracks `indices` as one kit: new tracks by index, the groove that they make, and a report.
 
     `human` says of every track of the score whether a human has played it; such a track's own deviation from
     the grid is replaced, any other note keeps its distance from the grid. `controls` holds every track's
     settings, `class_push` (10,) the push of each drum class in ms, last that of no class. The groove is
-    without swing and push.
+    without swing and push. What a `reference` knows comes in the place of the network's answers.
     """
     tracks = [score.tracks[i] for i in indices]
     sizes = [len(track.notes) for track in tracks]
@@ -74,6 +78,11 @@ def play_drums(
     grid = grid_of(score, onset)
     residual = np.where(played_before, human_residual(score, onset) if played_before.any() else 0, 0)
     shift = expected_shift(expected.offset, grid.residual - residual)
+    report: dict[str, Any] = {}
+    if reference:
+        expected, shift, report["reference"] = reference.play_drums(
+            score, onset - residual, notes, expected, shift
+        )
     loudness = expected.velocity
     own = [controls[i] for i in indices]
     variation = np.repeat([c.variation for c in own], sizes)
@@ -101,7 +110,7 @@ def play_drums(
         extra, longer = extra_moves(score, place_tick[part], duration, controls[i].swing, push)
         changed[i] = move_notes(track, shift[part] + extra, struck[part], longer)
     order = np.argsort(place_tick, kind="stable")
-    report = {
+    report |= {
         "notes": len(notes),
         "beyond_classes": int(np.count_nonzero(classes < 0)),
         "off_grid": int(np.count_nonzero(np.abs(grid.residual) > STEP_TICKS // 8)),

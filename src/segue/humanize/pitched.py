@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from segue.humanize.phrasing import chord_index, join_windows, note_features, sp
 from segue.humanize.variation import mix, sample_drift
 from segue.runtime import Model
 from segue.score import Score, Track, bar_starts, beat_starts, seconds_from_ticks, seconds_per_tick
+
+if TYPE_CHECKING:
+    from segue.humanize.feel_play import Reference
 
 #: Network answers are rounded to these before use, so that both backends decide alike.
 VELOCITY_ROUNDING = 1 / 127
@@ -117,17 +120,24 @@ def play_pitched(
     controls: Sequence[Controls],
     model: Model,
     rngs: Mapping[int, np.random.Generator],
+    reference: Reference | None = None,
 ) -> tuple[dict[int, Track], dict[str, Any]]:
     """The tracks that `rngs` names, phrased: new tracks by index, and a report.
 
     `groove` is what the drums do (see `segue.humanize.drums`), with the share `follow` of a drummer's
-    deviations; `human` says of every track whether a human played it, `controls` holds its settings.
+    deviations; `human` says of every track whether a human played it, `controls` holds its settings. A
+    `reference` of other instruments than drums phrases in the network's place where it knows.
     """
     changed: dict[int, Track] = {}
     without_beats: list[int] = []
+    known: dict[str, int] = {}
     for i, rng in rngs.items():
         track = score.tracks[i]
         expected = phrase(score, track, model)
+        if reference:
+            # Where there are drums to follow, timing comes from them.
+            expected, found = reference.phrase(score, track, human[i], expected, not len(groove.place_tick))
+            known = {name: known.get(name, 0) + count for name, count in found.items()}
         # A track that has less timing than the drums follows them so much less.
         share = min(controls[i].timing_share / follow, 1) if follow else 0.0
         deviation = share * (groove.played if human[i] else groove.deviation)
@@ -140,6 +150,7 @@ def play_pitched(
         "notes": notes,
         "follows_drums": bool(len(groove.place_tick)),
         "tracks_phrased_without_beats": without_beats,
+        **({"reference": known} if reference else {}),
     }
 
 

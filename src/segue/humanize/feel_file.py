@@ -1,0 +1,144 @@
+"""Feels in files: JSON that a musician can read and edit, and the performances that a feel is taken from.
+
+A saved feel is one JSON object. `places` holds one row a drum and place of the bar, as `columns` names them:
+beat (from 1) and twelfths of a quarter after it, drum, hits, timing and its spread in ms (positive: late),
+velocity and its spread. Other instruments than drums have the drum `any`; null stands for unknown.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import PurePath
+from typing import Any
+
+import numpy as np
+
+from segue.humanize.encoding import CLASSES
+from segue.humanize.feel import (
+    BPM_DIGITS,
+    PLACE_TICKS,
+    SWING_DIGITS,
+    TIMING_DIGITS,
+    VELOCITY_DIGITS,
+    Feel,
+    Moments,
+    bar_places,
+)
+from segue.humanize.feel_extract import feel_from_midi
+from segue.score import Meter
+from segue.stage import InputFile, StageError
+
+FORMAT = 1
+COLUMNS = ("beat", "twelfth", "drum", "hits", "timing_ms", "timing_spread", "velocity", "velocity_spread")
+#: What a feel without drums calls its only column.
+ANY = "any"
+MIDI_SUFFIXES = (".mid", ".midi")
+AUDIO_SUFFIXES = (".wav", ".flac")
+
+
+def read_feel(file: InputFile) -> Feel:
+    """The feel in a file: saved, or taken from a performance (MIDI or audio). Raises `StageError`."""
+    path = PurePath(file.path)
+    suffix = path.suffix.lower()
+    if suffix == ".json":
+        return feel_from_json(file.data)
+    if suffix in MIDI_SUFFIXES:
+        return feel_from_midi(file.data, path.stem)
+    if suffix in AUDIO_SUFFIXES:
+        from segue.humanize.feel_audio import feel_from_audio
+
+        return feel_from_audio(file.data, path.stem)
+    known = " ".join((*MIDI_SUFFIXES, *AUDIO_SUFFIXES, ".json"))
+    raise StageError(f"a feel is read from files that end in one of {known}; name one of these")
+
+
+def feel_to_json(feel: Feel) -> str:
+    """The feel as JSON, one place a line."""
+    names = CLASSES if feel.knows_drums else (ANY,)
+    beat_places = feel.beat_places
+    rows = []
+    for place, column in zip(*np.nonzero(feel.count), strict=True):
+        rows.append(
+            [
+                int(place) // beat_places + 1,
+                int(place) % beat_places,
+                names[column],
+                int(feel.count[place, column]),
+                *(_number(part[place, column]) for part in (feel.timing.mean, feel.timing.spread)),
+                *(_number(part[place, column]) for part in (feel.velocity.mean, feel.velocity.spread)),
+            ]
+        )
+    head = {
+        "segue_feel": FORMAT,
+        "name": feel.name,
+        "source": feel.source,
+        "meter": f"{feel.meter.numerator}/{feel.meter.denominator}",
+        "bpm": feel.bpm,
+        "swing": feel.swing,
+        "columns": list(COLUMNS),
+    }
+    lines = [f"  {json.dumps(key)}: {json.dumps(value)}," for key, value in head.items()]
+    places = ",\n".join(f"    {json.dumps(row)}" for row in rows)
+    return "\n".join(["{", *lines, '  "places": [', places, "  ]", "}"]) + "\n"
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def feel_from_json(data: bytes) -> Feel:
+    """The saved feel. Raises `StageError` saying what is wrong in it."""
+    try:
+        saved = json.loads(data)
+    except ValueError as error:
+        raise StageError(f"it is no JSON ({error}); name a feel that `segue groove extract` saved") from None
+    if not isinstance(saved, dict) or "segue_feel" not in saved:
+        raise StageError("it is JSON but no feel; name one that `segue groove extract` saved")
+    if saved["segue_feel"] != FORMAT:
+        raise StageError(
+            f"it is a feel of format {saved['segue_feel']}, and this version reads {FORMAT}; extract it again"
+        )
+    try:
+        return _feel(saved)
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise StageError(f"it is a feel with a fault ({error!r}); mend it, or extract it again") from None
+
+
+def _feel(saved: dict[str, Any]) -> Feel:
+    match = re.fullmatch(r"(\d{1,3})/(1|2|4|8|16|32|64|128)", saved["meter"])
+    if match is None or int(match[1]) == 0:
+        raise ValueError(f"meter {saved['meter']}")
+    if tuple(saved["columns"]) != COLUMNS:
+        raise ValueError(f"columns {saved['columns']}")
+    meter = Meter(0, int(match[1]), int(match[2]))
+    rows = saved["places"]
+    drums = {row[2] for row in rows}
+    if not rows or not (drums == {ANY} or drums <= set(CLASSES)):
+        raise ValueError(f"drums {sorted(drums)}; known are {', '.join(CLASSES)}, or {ANY} alone")
+    names = (ANY,) if drums == {ANY} else CLASSES
+    count = np.zeros((bar_places(meter), len(names)), np.int64)
+    values = np.full((4, *count.shape), np.nan)
+    beat_places = max(meter.beat_ticks // PLACE_TICKS, 1)
+    for beat, twelfth, drum, hits, *numbers in rows:
+        place = (beat - 1) * beat_places + twelfth
+        if not (beat >= 1 and 0 <= twelfth < beat_places and place < len(count) and hits >= 1):
+            raise ValueError(f"place {[beat, twelfth, drum, hits]}")
+        cell = place, names.index(drum)
+        count[cell] = hits
+        values[:, *cell] = [np.nan if number is None else float(number) for number in numbers]
+    if np.isinf(values).any() or np.nanmin(values[[1, 3]], initial=0) < 0:
+        raise ValueError("a spread below 0 or a number without bounds")
+    swing, bpm = saved["swing"], float(saved["bpm"])
+    if not (np.isfinite(bpm) and bpm > 0) or not (swing is None or 0.5 <= swing <= 0.75):
+        raise ValueError(f"bpm {bpm}, swing {swing}")
+    return Feel(
+        name=str(saved["name"]),
+        source=str(saved["source"]),
+        meter=meter,
+        bpm=round(bpm, BPM_DIGITS),
+        swing=None if swing is None else round(float(swing), SWING_DIGITS),
+        count=count,
+        timing=Moments(*(np.round(part, TIMING_DIGITS) for part in values[:2])),
+        velocity=Moments(*(np.round(part, VELOCITY_DIGITS) for part in values[2:])),
+    )

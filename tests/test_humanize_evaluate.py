@@ -69,6 +69,25 @@ def test_nothing_of_the_performance_is_left_in_what_the_stage_gets(tmp_path):
     assert write_midi(quantised(read_take(early), 80)) == write_midi(quantised(read_take(late), 80))
 
 
+def test_the_ridge_row_learns_from_the_other_files(tmp_path):
+    # All files but one are an eighth of a sixteenth late: what ridge regression learns from the folder.
+    paths = [take(tmp_path / f"{i}.mid", velocity=80) for i in range(9)]
+    paths.append(take(tmp_path / "on_time.mid", late=0, velocity=80))
+    table = table_of(*paths)
+    assert list(table.rows) == ["quantised", "ridge", "segue"]
+    # Nine files miss by little, and the tenth by nearly the whole.
+    assert table.rows["ridge"]["timing_mae_ms"] < 0.5 * table.rows["quantised"]["timing_mae_ms"]
+    assert table.rows["ridge"]["timing_mae_ms"] > 15.625 * 0.9 / 10
+    assert table.rows["ridge"]["timing_std_true"] == pytest.approx(table.rows["segue"]["timing_std_true"])
+    assert "each fifth of the files" in table_text(table)
+
+
+def test_a_small_folder_has_no_ridge_row_and_says_why(tmp_path):
+    table = table_of(take(tmp_path / "a.mid"))
+    assert list(table.rows) == ["quantised", "segue"]
+    assert "needs 10 files" in table_text(table)
+
+
 def test_text_has_every_column_and_the_true_spread(tmp_path):
     text = table_text(table_of(take(tmp_path / "a.mid", late=np.arange(32), velocity=np.arange(32) + 50)))
     for word in (
@@ -110,13 +129,15 @@ def test_wrong_use_is_status_2(tmp_path, capsys):
 @pytest.mark.skipif(not GROOVE.is_dir(), reason="the training data are not here")
 def test_the_model_is_nearer_to_drummers_than_the_grid():
     takes = []
-    for path in performances(GROOVE, "validation")[:8]:
+    for path in performances(GROOVE, "validation")[:14]:
         try:
             takes.append(read_take(path))
         except StageError:
             continue
     models = {"drums": load_model("groove", "onnx")}
     rows = groove_table(takes, check_stage("humanize", {"variation": 0}), models, 0).rows
-    assert len(takes) >= 5
+    assert len(takes) >= 10
     assert rows["segue"]["timing_mae_ms"] < 0.95 * rows["quantised"]["timing_mae_ms"]
+    assert rows["ridge"]["timing_mae_ms"] < rows["quantised"]["timing_mae_ms"]
+    assert rows["segue"]["velocity_mae"] < rows["ridge"]["velocity_mae"]
     assert rows["segue"]["velocity_mae"] < 0.85 * rows["quantised"]["velocity_mae"]

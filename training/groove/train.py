@@ -29,7 +29,7 @@ from training.common.export import export_model
 from training.groove.card import card_and_prose
 from training.groove.data import Windows, load_windows
 from training.groove.network import PLAYERS, GrooveNetwork, Player
-from training.groove.ridge import ridge_prediction
+from training.groove.ridge import ridge_floor
 
 EPOCHS, BATCH, RATE, DECAY = 22, 256, 3e-3, 1e-3
 #: Shares of the loss, and typical errors that bring its parts to one scale.
@@ -217,7 +217,7 @@ def evaluate(network: GrooveNetwork, train_set: Windows, validation: Windows) ->
     own = own_pattern(torch.from_numpy(validation.hits).float()).numpy()
     rows = {
         "quantised": (np.zeros_like(validation.offset), flat),
-        "ridge regression": ridge_prediction(train_set, validation),
+        "ridge regression": ridge_floor(train_set, validation),
         "groove": predict(network, validation),
         "groove, two bars alone": predict(network, validation, own),
     }

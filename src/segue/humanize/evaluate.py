@@ -7,7 +7,8 @@ Conventions
   velocity for all; the stage plays it as it plays any written piece, the whole file at once.
 - The table is over windows of two bars, one bar apart, so that hits of inner bars count twice.
 - Metrics and their source: `segue.metrics.groove`. The quantised row is what the stage was given: every hit
-  on its sixteenth at the median velocity of all hits.
+  on its sixteenth at the median velocity of all hits. The ridge row is a linear model that has learnt from
+  the other files of the same folder, a fifth of them left out at a time.
 """
 
 from __future__ import annotations
@@ -21,8 +22,17 @@ from pathlib import Path
 import numpy as np
 
 from segue.humanize import apply
-from segue.humanize.encoding import CLASS_OF_PITCH, SLOT_STEPS, STEP_TICKS, cells_from_hits
+from segue.humanize.encoding import (
+    CLASS_COUNT,
+    CLASS_OF_PITCH,
+    SLOT_STEPS,
+    STEP_TICKS,
+    WINDOW_STEPS,
+    cells_from_hits,
+    tempo_features,
+)
 from segue.metrics.groove import groove_scores, step_seconds
+from segue.metrics.ridge import DrumWindows, cross_validated
 from segue.midi import MidiError, read_midi
 from segue.process import piece_seed
 from segue.runtime import Model
@@ -31,6 +41,9 @@ from segue.stage import Settings, StageError
 
 SUFFIXES = (".mid", ".midi")
 BOOTSTRAP_ROUNDS = 2000
+#: Parts of the folder that are left out in turn for the ridge row, and how many files it needs.
+RIDGE_FOLDS, RIDGE_FILES = 5, 10
+RIDGE = "ridge"
 
 
 @dataclass(frozen=True)
@@ -65,6 +78,8 @@ class GrooveTable:
     interval: tuple[float, float]
     files: int
     hits: int
+    #: What the ridge row was learnt from, or why there is none.
+    ridge_note: str
 
 
 def performances(folder: Path, split: str | None = None) -> list[Path]:
@@ -144,7 +159,7 @@ def replay(
 def groove_table(
     takes: Iterable[Take], settings: Settings, models: Mapping[str, Model], seed: int
 ) -> GrooveTable:
-    """The groove table over at least one take: as written, and played by the stage at these settings."""
+    """The groove table over at least one take: as written, by ridge regression, by the stage."""
     takes = list(takes)
     median = round(float(np.median(np.concatenate([take.hits.velocity for take in takes]))) * 127)
     played = [replay(take, median, settings, models, seed) for take in takes]
@@ -160,12 +175,53 @@ def groove_table(
     rows = {
         "quantised": groove_scores(
             true, np.zeros(len(true)), loud, np.full(len(loud), median / 127), step, bpm
-        ),
-        "segue": groove_scores(true, offset, loud, velocity, step, bpm),
+        )
     }
+    if len(takes) >= RIDGE_FILES:
+        rows[RIDGE] = ridge_scores(takes)
+        note = f"{RIDGE}: ridge regression, for each fifth of the files learnt from the other four"
+    else:
+        note = (
+            f"no {RIDGE} row: the regression learns from this folder, and needs {RIDGE_FILES} files to do so"
+        )
+    rows["segue"] = groove_scores(true, offset, loud, velocity, step, bpm)
     piece = np.repeat(np.arange(len(takes)), [len(rows) for rows in counted])
     error = np.abs(true - offset) * step_seconds(bpm) * 1000
-    return GrooveTable(rows, _interval(error, piece), len(takes), sum(len(t.hits.step) for t in takes))
+    hits = sum(len(take.hits.step) for take in takes)
+    return GrooveTable(rows, _interval(error, piece), len(takes), hits, note)
+
+
+def ridge_scores(takes: list[Take]) -> dict[str, float]:
+    """The groove table's row of ridge regression; every take is answered from takes of other folds."""
+    cells = np.concatenate([_windows(take) for take in takes], axis=1)
+    piece = np.repeat(np.arange(len(takes)), [_bars(take) - 1 for take in takes])
+    struck = cells[0] > 0
+    used = struck.any((1, 2))
+    cells, piece, struck = cells[:, used], piece[used], struck[used]
+    _, true, loud, bpm = cells
+    mean_bpm = bpm.sum((1, 2)) / struck.sum((1, 2))
+    windows = DrumWindows(struck, true, loud, tempo_features(mean_bpm))
+    offset, velocity = cross_validated(windows, piece, RIDGE_FOLDS)
+    step = np.broadcast_to(np.arange(WINDOW_STEPS)[:, None], struck.shape)
+    return groove_scores(*(a[struck] for a in (true, offset, loud, velocity, step, bpm)))
+
+
+def _windows(take: Take) -> np.ndarray:
+    """Cells of the two-bar windows of a take, one bar apart, (4, windows, 32, 9).
+
+    Whether there is a hit, its offset in steps, its velocity, its bpm. A take of one bar is a window whose
+    second half is empty.
+    """
+    hits = take.hits
+    grids = np.zeros((4, _bars(take) * SLOT_STEPS, CLASS_COUNT))
+    for grid, values in zip(grids, (1, hits.offset, hits.velocity, hits.bpm), strict=True):
+        grid[hits.step, CLASS_OF_PITCH[hits.pitch]] = values
+    slots = grids.reshape(4, -1, SLOT_STEPS, CLASS_COUNT)
+    return np.concatenate([slots[:, :-1], slots[:, 1:]], axis=2)
+
+
+def _bars(take: Take) -> int:
+    return max(int(take.hits.step.max()) // SLOT_STEPS + 1, 2)
 
 
 def _windows_of(step: np.ndarray) -> np.ndarray:
@@ -205,4 +261,5 @@ def table_text(table: GrooveTable) -> str:
     lines.append(
         f"{table.files} files, {table.hits:,} hits; 95 % interval of segue's MAE: {low:.2f} to {high:.2f}"
     )
+    lines.append(table.ridge_note)
     return "\n".join(lines)

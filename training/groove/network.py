@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from segue.humanize.encoding import CLASS_COUNT, FEATURES, WINDOW_STEPS
+from training.common.recurrent import GruBank
 
 #: Least spreads that the network may state: timing in steps, velocity in [0, 1].
 MIN_TIMING_SPREAD = 0.02
@@ -30,8 +31,15 @@ class Player(nn.Module):
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """See the class."""
+        return self.answer(self.hidden(features))
+
+    def hidden(self, features: Tensor) -> Tensor:
+        """What the recurrent layers make of the features, (batch, 32, 2 * hidden)."""
         x = self.dropout(self.first(features)[0])
-        x = self.dropout(self.second(x)[0])
+        return self.dropout(self.second(x)[0])
+
+    def answer(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The four outputs from `hidden`."""
         offset, velocity, timing, dynamics = self.head(x).split(CLASS_COUNT, dim=2)
         return (
             0.5 * torch.tanh(offset),
@@ -58,9 +66,18 @@ class GrooveNetwork(nn.Module):
         for i, values in enumerate((centre, factor)):
             self.matched[:, :, i] = values.repeat(1, WINDOW_STEPS // 4)
 
+    def hidden(self, features: Tensor) -> list[Tensor]:
+        """`Player.hidden` of each player."""
+        return [player.hidden(features) for player in self.players]
+
+    def written_out(self) -> GrooveNetwork:
+        """The same network for TFLite, where all players take each step together."""
+        return WrittenOutGroove(self)
+
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """See the class."""
-        answers = [player(features) for player in self.players]
+        hidden = self.hidden(features)
+        answers = [player.answer(x) for player, x in zip(self.players, hidden, strict=True)]
         offset, velocity, timing, dynamics = (
             sum(parts) / len(answers) for parts in zip(*answers, strict=True)
         )
@@ -68,3 +85,17 @@ class GrooveNetwork(nn.Module):
         offset = centre[0] + factor[0] * (offset - centre[0])
         velocity = centre[1] + factor[1] * (velocity - centre[1])
         return offset.clamp(-0.5, 0.5), velocity.clamp(0, 1), timing, dynamics
+
+
+class WrittenOutGroove(GrooveNetwork):
+    """A `GrooveNetwork` whose recurrent layers are written out, see `training.common.recurrent`."""
+
+    def __init__(self, network: GrooveNetwork) -> None:
+        super().__init__(len(network.players))
+        self.load_state_dict(network.state_dict())
+        self.first = GruBank([player.first for player in network.players])
+        self.second = GruBank([player.second for player in network.players])
+
+    def hidden(self, features: Tensor) -> list[Tensor]:
+        """As in `GrooveNetwork`, without dropout."""
+        return self.second(self.first([features] * len(self.players)))

@@ -186,6 +186,9 @@ def _merge(base: Any, given: Any, schema: Schema) -> Any:
 
 def _from_text(value: Any, schema: Schema) -> Any:
     """A string from the command line as the number, truth value or list that the schema wants."""
+    if "anyOf" in schema:
+        is_word = any(value in part.get("enum", []) for part in schema["anyOf"])
+        return value if is_word else _from_text(value, schema["anyOf"][0])
     kinds = schema.get("type", "string")
     kinds = [kinds] if isinstance(kinds, str) else kinds
     if isinstance(value, str) and ("string" not in kinds and "enum" not in schema):
@@ -220,6 +223,8 @@ def _unknown(key: str, known: Iterable[str], path: str) -> str:
 
 
 def _allowed(schema: Schema) -> str:
+    if "anyOf" in schema:
+        return " or ".join(_allowed(part).removeprefix("one of ") for part in schema["anyOf"])
     if "enum" in schema:
         return "one of " + ", ".join(map(str, schema["enum"]))
     if "input_file" in schema:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from segue.humanize.encoding import CLASSES
-from segue.humanize.swing import STRAIGHT, swing_moves
+from segue.humanize.swing import STRAIGHT, Swing, swing_moves
 from segue.score import Score, Track, seconds_per_tick
 from segue.stage import ROLES, Record, Settings
 
@@ -34,7 +34,7 @@ class Controls:
     velocity: float
     variation: float
     accent: float
-    swing: float
+    swing: Swing
     push: float
 
     @property
@@ -102,7 +102,7 @@ def class_push(settings: Settings) -> np.ndarray:
 
 
 def extra_moves(
-    score: Score, place: np.ndarray, duration: np.ndarray, swing: float, push_ms: np.ndarray | float
+    score: Score, place: np.ndarray, duration: np.ndarray, swing: Swing, push_ms: np.ndarray | float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Ticks by which swing and push move notes, and by which swing makes them longer, float, (n,) each.
 

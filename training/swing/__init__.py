@@ -1,0 +1,1 @@
+"""How jazz soloists swing their eighths: the table behind `swing: jazz`."""

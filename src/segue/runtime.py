@@ -32,15 +32,19 @@ class ModelError(RuntimeError):
     """A model cannot be loaded or does not compute what its card says."""
 
 
-class _Session(Protocol):
+class Session(Protocol):
+    """Weights in a runtime, as `open_weights` gives them."""
+
     provider: str
     input_shapes: dict[str, tuple[int, ...]]
 
-    def run(self, inputs: Arrays) -> Arrays: ...
+    def run(self, inputs: Arrays) -> Arrays:
+        """Outputs by name for float32 inputs by name."""
+        ...
 
 
 class _OnnxSession:
-    def __init__(self, path: Path, card: dict[str, Any]) -> None:
+    def __init__(self, path: Path, outputs: list[str]) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -48,7 +52,7 @@ class _OnnxSession:
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        self._outputs = list(card["outputs"])
+        self._outputs = outputs
         self.input_shapes = {i.name: tuple(i.shape) for i in self._session.get_inputs()}
         self.provider = self._session.get_providers()[0]
 
@@ -57,7 +61,7 @@ class _OnnxSession:
 
 
 class _TfliteSession:
-    def __init__(self, path: Path, card: dict[str, Any]) -> None:
+    def __init__(self, path: Path, outputs: list[str]) -> None:
         module = _tflite_module()
         self._interpreter = module.Interpreter(model_path=str(path), num_threads=1)
         self._interpreter.allocate_tensors()
@@ -66,9 +70,9 @@ class _TfliteSession:
         self._inputs = dict(signature["inputs"])
         details = {d["index"]: tuple(d["shape"].tolist()) for d in self._interpreter.get_input_details()}
         self.input_shapes = {name: details[i] for name, i in self._inputs.items()}
-        # The exporter numbers the outputs in the order of the card.
+        # The exporter numbers the outputs in their order.
         numbered = sorted(signature["outputs"].items(), key=lambda item: int(item[0].split("_")[-1]))
-        self._outputs = {name: i for name, (_, i) in zip(card["outputs"], numbered, strict=True)}
+        self._outputs = {name: i for name, (_, i) in zip(outputs, numbered, strict=True)}
 
     def run(self, inputs: Arrays) -> Arrays:
         for name, value in inputs.items():
@@ -86,7 +90,9 @@ def _tflite_module() -> Any:
     raise ModelError("no TFLite runtime is installed; install ai-edge-litert or use backend: onnx")
 
 
-_SESSIONS = {"onnx": _OnnxSession, "tflite": _TfliteSession}
+def open_weights(path: Path, outputs: list[str]) -> Session:
+    """A weights file in the runtime that its ending names, unchecked; `outputs` in the network's order."""
+    return {".onnx": _OnnxSession, ".tflite": _TfliteSession}[path.suffix](path, outputs)
 
 
 class Model:
@@ -103,7 +109,7 @@ class Model:
         self.path = weights_path(folder, backend)
         self.sha256 = model_hash(folder, backend)
         try:
-            self._session: _Session = _SESSIONS[backend](self.path, self.card)
+            self._session: Session = open_weights(self.path, list(self.card["outputs"]))
         except Exception as error:  # Each runtime has exception types of its own, without a common base.
             raise ModelError(f"model {self.name}: {backend} cannot load {self.path}: {error}") from error
         self.provider = self._session.provider

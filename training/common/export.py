@@ -15,6 +15,9 @@ import torch
 import yaml
 
 from segue.runtime import Model
+from training.common.pack import pack_onnx, pack_tflite
+from training.common.recurrent import written_out
+from training.common.weights import round_weights
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -32,6 +35,7 @@ def export_model(
     prose: str,
     state: Mapping[str, str] | None = None,
     tolerance: float = 2e-3,
+    weights: str = "fp16",
 ) -> None:
     """Write `<name>.onnx`, `<name>.tflite`, `reference.npz` and `card.md` into `folder`.
 
@@ -42,10 +46,12 @@ def export_model(
     without its last axis and -1 where nothing counts, for `absolute_error` floats with NaN there.
     `probe` gives `kind` and `output`; its value is computed here. `card` is the rest of the front matter
     (task, data, licence, attribution, headline {metric, value, floor, better}, ...); `prose` the text.
+    `weights` says how coarse they are stored (see `training.common.weights`); give a network that is rounded
+    so already where the figures of the card should be those of the files.
     """
     from segue.models import probe_error  # Needs only NumPy; imported late to keep the module light.
 
-    network = network.eval()
+    network = round_weights(network, weights).eval()
     assert list(inspect.signature(network.forward).parameters)[: len(inputs)] == list(inputs)
     folder.mkdir(parents=True, exist_ok=True)
     zeros = {key: torch.zeros(shape) for key, shape in inputs.items()}
@@ -53,9 +59,11 @@ def export_model(
         shapes = {
             key: list(value.shape) for key, value in zip(outputs, network(*zeros.values()), strict=True)
         }
-        _export_onnx(network, zeros, outputs, folder / f"{name}.onnx")
-        _export_tflite(network, zeros, folder / f"{name}.tflite")
         expected = _run(network, inputs, outputs, examples, state or {})
+    write_onnx(network, inputs, outputs, folder / f"{name}.onnx")
+    pack_onnx(folder / f"{name}.onnx")
+    write_tflite(network, inputs, folder / f"{name}.tflite")
+    pack_tflite(folder / f"{name}.tflite")
     np.savez_compressed(
         folder / "reference.npz",
         **{f"input.{k}": np.asarray(v, np.float32) for k, v in examples.items()},
@@ -81,24 +89,27 @@ def export_model(
         Model(folder, backend)  # Raises when a backend does not give the reference output.
 
 
-def _export_onnx(
-    network: torch.nn.Module, zeros: Mapping[str, torch.Tensor], outputs: list[str], path: Path
-) -> None:
-    torch.onnx.export(
-        network,
-        tuple(zeros.values()),
-        str(path),
-        dynamo=False,
-        input_names=list(zeros),
-        output_names=outputs,
-        opset_version=17,
-    )
+def write_onnx(network: torch.nn.Module, inputs: Shapes, outputs: list[str], path: Path) -> None:
+    """The network as ONNX, weights in float32."""
+    with torch.no_grad():
+        torch.onnx.export(
+            network,
+            tuple(torch.zeros(shape) for shape in inputs.values()),
+            str(path),
+            dynamo=False,
+            input_names=list(inputs),
+            output_names=outputs,
+            opset_version=17,
+        )
 
 
-def _export_tflite(network: torch.nn.Module, zeros: Mapping[str, torch.Tensor], path: Path) -> None:
+def write_tflite(network: torch.nn.Module, inputs: Shapes, path: Path) -> None:
+    """The network as TFLite, weights in float32, GRUs written out."""
     import litert_torch
 
-    litert_torch.convert(network, sample_kwargs=dict(zeros)).export(str(path))
+    zeros = {name: torch.zeros(shape) for name, shape in inputs.items()}
+    with torch.no_grad():
+        litert_torch.convert(written_out(network), sample_kwargs=zeros).export(str(path))
 
 
 def _run(

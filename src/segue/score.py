@@ -29,6 +29,7 @@ CONTROL = np.dtype([("tick", "<i4"), ("status", "u1"), ("data1", "u1"), ("data2"
 LYRIC = 5
 MARKER = 6
 
+POLY_PRESSURE = 0xA0
 CONTROL_CHANGE = 0xB0
 PROGRAM_CHANGE = 0xC0
 PITCH_BEND = 0xE0

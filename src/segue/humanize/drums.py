@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from segue.humanize.controls import Controls, accented, extra_moves
-from segue.humanize.encoding import CLASS_OF_PITCH, SLOT_STEPS, STEP_TICKS
+from segue.humanize.encoding import CLASS_COUNT, CLASS_OF_PITCH, SLOT_STEPS, STEP_TICKS
 from segue.humanize.groove import Grid, grid_of, perform
+from segue.humanize.kit import keep_kit_together, main_hits, move_controls
 from segue.humanize.moves import move_notes
 from segue.humanize.variation import mix, sample_drift
 from segue.runtime import Model
@@ -73,23 +74,30 @@ def play_drums(
     played_before = np.repeat([human[i] for i in indices], sizes)
     onset = notes["onset_tick"].astype(np.int64)
     velocity = notes["velocity"].astype(np.float64)
-    expected = perform(score, model, onset, notes["pitch"], velocity)
     classes = CLASS_OF_PITCH[notes["pitch"]]
     grid = grid_of(score, onset)
+    # Ornaments are no hits of their own: they do what their main stroke does.
+    voice = np.where(classes >= 0, classes, CLASS_COUNT + notes["pitch"])
+    leader = main_hits(onset, voice, velocity, grid.slot * SLOT_STEPS + grid.step)
+    mains, main = np.unique(leader, return_inverse=True)
     residual = np.where(played_before, human_residual(score, onset) if played_before.any() else 0, 0)
-    shift = expected_shift(expected.offset, grid.residual - residual)
+    residual = residual[mains][main]
+    expected = perform(score, model, onset[mains], notes["pitch"][mains], velocity[mains])
+    expected = replace(expected, offset=without_lead(score, onset[mains], expected.offset))
+    shift = expected_shift(expected.offset, (grid.residual - residual)[mains])
     report: dict[str, Any] = {}
     if reference:
         expected, shift, report["reference"] = reference.play_drums(
-            score, onset - residual, notes, expected, shift
+            score, (onset - residual)[mains], notes[mains], expected, shift
         )
-    loudness = expected.velocity
+    softer = velocity / velocity[mains][main]
+    shift, loudness = shift[main], expected.velocity[main] * softer
     own = [controls[i] for i in indices]
     variation = np.repeat([c.variation for c in own], sizes)
     if variation.any():
-        timing, dynamics = _sample(grid, classes, rng)
-        shift = shift + variation * expected.offset_spread * STEP_TICKS * timing
-        loudness = loudness + variation * expected.velocity_spread * dynamics
+        timing, dynamics = _sample(Grid(*(v[mains] for v in vars(grid).values())), classes[mains], rng)
+        shift = shift + variation * (expected.offset_spread * STEP_TICKS * timing)[main]
+        loudness = loudness + variation * (expected.velocity_spread * dynamics)[main] * softer
     share = np.repeat([c.timing_share for c in own], sizes)
     shift = share * shift - np.minimum(share, 1) * residual
     left = np.maximum(1 - share, 0) * residual
@@ -101,14 +109,21 @@ def play_drums(
     struck = blend_velocity(velocity, loudness, classes, np.repeat([c.velocity_share for c in own], sizes))
     place_tick = np.rint(onset - residual).astype(np.int64)
 
+    parts, extras = [], []
+    for i, c, end in zip(indices, own, np.cumsum(sizes).tolist(), strict=True):
+        parts.append(part := slice(end - len(score.tracks[i].notes), end))
+        push = c.push + class_push[classes[part]]
+        extras.append(extra_moves(score, place_tick[part], notes["duration_tick"][part], c.swing, push))
+    extra, longer = (np.concatenate(column) for column in zip(*extras, strict=True))
+    moves = shift + extra
+    track = np.repeat(np.arange(len(tracks)), sizes)
+    ornament = (leader != np.arange(len(notes))) & (track[leader] == track)
+    moves[ornament] = (np.rint(onset + moves) - onset)[leader[ornament]]
+    if len(tracks) > 1:
+        moves = keep_kit_together(onset, moves)
     changed: dict[int, Track] = {}
-    end = 0
-    for i, track, size in zip(indices, tracks, sizes, strict=True):
-        part = slice(end, end := end + size)
-        push = controls[i].push + class_push[classes[part]]
-        duration = track.notes["duration_tick"]
-        extra, longer = extra_moves(score, place_tick[part], duration, controls[i].swing, push)
-        changed[i] = move_notes(track, shift[part] + extra, struck[part], longer)
+    for i, was, part in zip(indices, tracks, parts, strict=True):
+        changed[i] = move_controls(was, move_notes(was, moves[part], struck[part], longer[part]))
     order = np.argsort(place_tick, kind="stable")
     report |= {
         "notes": len(notes),
@@ -120,6 +135,21 @@ def play_drums(
     }
     deviation = shift + residual
     return changed, Groove(place_tick[order], deviation[order], (deviation - left)[order]), report
+
+
+def without_lead(score: Score, onset: np.ndarray, offset: np.ndarray) -> np.ndarray:
+    """Offsets (n,) at the ticks `onset` (n,); in compound meters around their own mean.
+
+    Drummers lead a click in quarters by a constant that the network knows; in 6/8 they do not (measured, see
+    docs/humanize.md), and the network has heard no such meter.
+    """
+    meters = meters_from_zero(score)
+    compound = np.array([m.beat_ticks * m.denominator != 4 * TICKS_PER_QUARTER for m in meters])
+    if not compound.any():
+        return offset
+    at = np.maximum(np.searchsorted([m.tick for m in meters], onset, "right") - 1, 0)
+    mine = compound[at] & np.isfinite(offset)
+    return np.where(mine, offset - np.mean(offset, where=mine), offset) if mine.any() else offset
 
 
 def _sample(grid: Grid, classes: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

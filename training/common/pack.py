@@ -1,17 +1,13 @@
 """Store the weights of ONNX and TFLite files in fewer bytes, without changing one of them.
 
-    PYTHONPATH=src:. python -m training.common.pack models/melody ...
-
 An array whose values lie on an eight-bit grid (see `training.common.weights`) becomes int8 with a scale for
 each row, one that half precision holds exactly becomes fp16; everything else stays. The file brings them
 back to float32 with Cast and Mul (ONNX) or DEQUANTIZE (TFLite), which both runtimes do once, at loading: no
-cost in a run, float arithmetic, equal answers to the last bit. As a command it rounds the weights of a model
-folder to half precision first, for a model whose training is not run again.
+cost in a run, float arithmetic, equal answers to the last bit.
 """
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import flatbuffers
@@ -20,7 +16,7 @@ import onnx
 from ai_edge_litert import schema_py_generated as schema
 from onnx import TensorProto, helper, numpy_helper
 
-from training.common.weights import LIMIT, int8_scale
+from training.common.weights import LIMIT, int8_scale, is_matrix
 
 #: Smaller arrays are not worth two more operations.
 _MIN_SIZE = 256
@@ -45,8 +41,10 @@ def is_half(values: np.ndarray) -> bool:
         return bool((values.astype(np.float16).astype(np.float32) == values).all())
 
 
-def _worth(values: np.ndarray) -> bool:
-    return values.dtype == np.float32 and values.ndim > 1 and values.size >= _MIN_SIZE
+def is_worth_it(values: np.ndarray) -> bool:
+    """Whether an array is one that is packed, if its values allow it."""
+    # A bias lies as (n,) in one format and as (1, n) in the other, so it is never packed.
+    return values.dtype == np.float32 and is_matrix(values.shape) and values.size >= _MIN_SIZE
 
 
 def pack_onnx(path: Path) -> None:
@@ -56,7 +54,7 @@ def pack_onnx(path: Path) -> None:
     before = []
     for tensor in list(graph.initializer):
         values = numpy_helper.to_array(tensor)
-        if not _worth(values):
+        if not is_worth_it(values):
             continue
         name, small = tensor.name, f"{tensor.name}_small"
         # The last axis sums in products whose weights come by rows, the last but one in the others.
@@ -87,12 +85,12 @@ def pack_tflite(path: Path, dynamic: bool = False) -> None:
     With `dynamic`, eight-bit weights of products go to the integer kernels as they are: these round each
     input to eight bits, too, which is faster and changes the answers.
     """
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(path.read_bytes(), 0))
+    model = read(path)
     (graph,) = model.subgraphs
     before: list[schema.OperatorT] = []
     for index, tensor in enumerate(list(graph.tensors)):
-        values = _constant(model, tensor)
-        if values is None or not _worth(values):
+        values = constant(model, tensor)
+        if values is None or not is_worth_it(values):
             continue
         int8 = as_int8(values, [(axis,) for axis in range(values.ndim)])
         if int8 is None and not is_half(values):
@@ -107,7 +105,7 @@ def pack_tflite(path: Path, dynamic: bool = False) -> None:
             small.quantization.scale = scale.ravel()
             small.quantization.zeroPoint = np.zeros(scale.size, np.int64)
             small.quantization.quantizedDimension = int(np.argmax(scale.shape))
-        model.buffers.append(_buffer(stored))
+        model.buffers.append(as_buffer(stored))
         graph.tensors.append(small)
         if dynamic and int8 is not None and len(scale) == scale.size:
             products = _products(model, graph, index)
@@ -126,6 +124,16 @@ def pack_tflite(path: Path, dynamic: bool = False) -> None:
         before.append(back)
     graph.operators = [*before, *graph.operators]
     _drop_what_is_not_used(model, graph)
+    write(model, path)
+
+
+def read(path: Path) -> schema.ModelT:
+    """A TFLite file as objects."""
+    return schema.ModelT.InitFromObj(schema.Model.GetRootAs(path.read_bytes(), 0))
+
+
+def write(model: schema.ModelT, path: Path) -> None:
+    """Objects as a TFLite file."""
     builder = flatbuffers.Builder(1 << 20)
     builder.Finish(model.Pack(builder), b"TFL3")
     path.write_bytes(bytes(builder.Output()))
@@ -148,14 +156,15 @@ class _AlignedBuffer(schema.BufferT):
         return schema.BufferEnd(builder)
 
 
-def _buffer(values: np.ndarray | None = None) -> _AlignedBuffer:
+def as_buffer(values: np.ndarray | None = None) -> _AlignedBuffer:
+    """A buffer of a TFLite file."""
     buffer = _AlignedBuffer()
     if values is not None:
         buffer.data = np.frombuffer(np.ascontiguousarray(values).tobytes(), np.uint8)
     return buffer
 
 
-def _constant(model: schema.ModelT, tensor: schema.TensorT) -> np.ndarray | None:
+def constant(model: schema.ModelT, tensor: schema.TensorT) -> np.ndarray | None:
     """The values of a float32 constant, None for anything else."""
     data = model.buffers[tensor.buffer].data
     if tensor.type != schema.TensorType.FLOAT32 or data is None or not len(data):
@@ -187,59 +196,16 @@ def _operator_code(model: schema.ModelT, kind: int) -> int:
 def _drop_what_is_not_used(model: schema.ModelT, graph: schema.SubGraphT) -> None:
     """Names, metadata, buffers without a tensor, and one buffer for each of the equal constants."""
     used = {i for o in graph.operators for i in (*o.inputs, *o.outputs)} | {*graph.inputs, *graph.outputs}
-    buffers: list[schema.BufferT] = [_buffer()]
+    buffers: list[schema.BufferT] = [as_buffer()]
     place: dict[bytes, int] = {b"": 0}
     for index, tensor in enumerate(graph.tensors):
         data = model.buffers[tensor.buffer].data if index in used else None
         key = b"" if data is None else data.tobytes()
         if key not in place:
             place[key] = len(buffers)
-            buffers.append(_buffer(data))
+            buffers.append(as_buffer(data))
         tensor.buffer = place[key]
         tensor.name = None
         if tensor.quantization is not None and tensor.quantization.scale is None:
             tensor.quantization = None
     model.buffers, model.metadata, model.metadataBuffer, model.description = buffers, None, None, None
-
-
-def halve(path: Path) -> None:
-    """Round the weights of a file to half precision, nearest, and store them so."""
-    if path.suffix == ".onnx":
-        model = onnx.load(str(path))
-        for tensor in model.graph.initializer:
-            values = numpy_helper.to_array(tensor)
-            if _worth(values):
-                values = values.astype(np.float16).astype(np.float32)
-                tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
-        path.write_bytes(model.SerializeToString(deterministic=True))
-        pack_onnx(path)
-        return
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(path.read_bytes(), 0))
-    for tensor in model.subgraphs[0].tensors:
-        values = _constant(model, tensor)
-        if values is not None and _worth(values):
-            model.buffers[tensor.buffer] = _buffer(values.astype(np.float16).astype(np.float32))
-    builder = flatbuffers.Builder(1 << 20)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    path.write_bytes(bytes(builder.Output()))
-    pack_tflite(path)
-
-
-def main() -> None:
-    """Halve both files of each model folder that is named, and check them against the reference."""
-    from segue.runtime import BACKENDS, Model, weights_path
-
-    for folder in map(Path, sys.argv[1:]):
-        for backend in BACKENDS:
-            path = weights_path(folder, backend)
-            before = path.stat().st_size
-            halve(path)
-            model = Model(folder, backend)  # Raises when the reference is missed.
-            print(
-                f"{path}: {before / 1024:.1f} to {path.stat().st_size / 1024:.1f} KiB, "
-                f"reference within {model.reference_difference:.2g}"
-            )
-
-
-if __name__ == "__main__":
-    main()

@@ -34,9 +34,14 @@ def to_int8_grid(values: np.ndarray) -> np.ndarray:
     return (np.rint(rows / scale) * scale).reshape(values.shape).astype(np.float32)
 
 
+def is_matrix(shape: tuple[int, ...]) -> bool:
+    """Whether an array has two axes or more, those of length 1 not counted."""
+    return sum(length > 1 for length in shape) > 1
+
+
 def matrices(network: nn.Module) -> list[Tensor]:
-    """The parameters that make the size: those with two axes or more, and more than one row."""
-    return [p for p in network.parameters() if p.dim() > 1 and len(p) > 1]
+    """The parameters that make the size; biases and single rows stay as they are."""
+    return [p for p in network.parameters() if is_matrix(p.shape)]
 
 
 def round_weights(network: nn.Module, form: str) -> nn.Module:

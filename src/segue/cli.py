@@ -29,7 +29,7 @@ from segue.ingest import SUFFIXES, Reader
 from segue.process import StageSpec, ingest_key, run_ingested, run_piece, stage_spec
 from segue.runtime import ModelError
 from segue.shards import scan
-from segue.stage import StageError
+from segue.stage import InputFile, StageError
 
 _PURPOSE = {
     "ingest": "read any music file, find key, tracks and roles",
@@ -52,6 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if options.command == "evaluate":
         return _evaluate(options)
+    if options.command == "groove":
+        return _extract_groove(options)
     try:
         given = parse_assignments(options.set)
         settings = check_stage(options.command, given)
@@ -91,12 +93,26 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--seed", type=int, default=0, help="chooses among equally good results")
     commands.add_parser("models", help="list the models with their state, checked now")
     commands.add_parser("config", help="print the default config.yaml with every setting explained")
+    groove = commands.add_parser("groove", help="take the feel out of a performance")
+    extract = groove.add_subparsers(dest="action", required=True, metavar="ACTION").add_parser(
+        "extract",
+        help="save a performance's feel",
+        description="Save what a performance does at each place of its bar, for humanize's groove and blend.",
+    )
+    extract.add_argument("file", metavar="FILE", help="MIDI played to a click, or a recording (WAV, FLAC)")
+    extract.add_argument("-o", "--output", required=True, metavar="FEEL", help="the file to write (.json)")
+    sound = extract.add_argument_group("recordings", "what is not given is found from the sound")
+    sound.add_argument("--bpm", type=float, help="its tempo in quarters a minute")
+    sound.add_argument("--first-downbeat", type=float, metavar="S", help="the second where a bar begins")
+    sound.add_argument("--meter", help="its meter, as 4/4 (the default) or 6/8")
     evaluate = commands.add_parser("evaluate", help="measure a stage on your own files")
     evaluate.add_argument("task", choices=["groove"], help="what to measure: humanize's drums")
     evaluate.add_argument("folder", metavar="DIR", help="a folder of drum performances (MIDI)")
     evaluate.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting")
     evaluate.add_argument("--seed", type=int, default=0, help="draws the variation")
     evaluate.add_argument("--split", help="only the beats of this split in DIR's info.csv")
+    evaluate.add_argument("--fills", action="store_true", help="with --split: its fills instead")
+    evaluate.add_argument("--by", choices=["meter"], help="any meter, with a row for each and for triplets")
     return parser
 
 
@@ -183,24 +199,47 @@ def _write(output: Path, member: Member, audio: bytes | None, suffix: str) -> No
 def _evaluate(options: argparse.Namespace) -> int:
     """Print the groove table of a folder; files that cannot be measured are named."""
     from segue.humanize.evaluate import groove_table, performances, read_take, table_text
+    from segue.humanize.evaluate_meters import meter_rows, meter_text, read_any_take
 
     try:
         spec = stage_spec("humanize", check_stage("humanize", parse_assignments(options.set)), options.seed)
         models, settings = spec.load_models(), spec.load_settings()
-        paths = performances(Path(options.folder), options.split)
+        paths = performances(Path(options.folder), options.split, "fill" if options.fills else "beat")
     except (ConfigError, ModelError, StageError) as error:
         print(f"segue: {error}", file=sys.stderr)
         return 2
     takes = []
     for path in paths:
         try:
-            takes.append(read_take(path))
+            takes.append(read_any_take(path) if options.by else read_take(path))
         except (StageError, OSError) as error:
             print(f"segue evaluate: {path}: left out: {error}", file=sys.stderr)
     if not takes:
         print("segue evaluate: none of the files can be measured", file=sys.stderr)
         return 1
-    print(table_text(groove_table(takes, settings, models, options.seed)))
+    if options.by:
+        print(meter_text(meter_rows(takes, settings, models, options.seed)))
+    else:
+        print(table_text(groove_table(takes, settings, models, options.seed)))
+    return 0
+
+
+def _extract_groove(options: argparse.Namespace) -> int:
+    """Save the feel of a performance and tell what it is."""
+    from segue.humanize.feel_file import feel_summary, feel_to_json, read_feel
+
+    given = {"bpm": options.bpm, "first_downbeat_s": options.first_downbeat, "meter": options.meter}
+    path, output = Path(options.file), Path(options.output)
+    try:
+        if output.suffix.lower() != ".json":
+            raise StageError(f"a feel is saved as .json, and {output.name} is another kind of file")
+        known = {name: value for name, value in given.items() if value is not None}
+        feel = read_feel(InputFile(str(path), path.read_bytes()), **known)
+        write_atomically(output, feel_to_json(feel).encode())
+    except (StageError, OSError) as error:
+        print(f"segue groove extract: {path}: {getattr(error, 'strerror', None) or error}", file=sys.stderr)
+        return 2
+    print(f"{feel_summary(feel)}; saved in {output}")
     return 0
 
 

@@ -55,7 +55,8 @@ class Feel:
 
     `count` (places, classes) are hits, int64; `timing` in ms and `velocity` in MIDI units have its shape,
     with one column where `knows_drums` is False. `bpm` is the performance's tempo in quarters, `swing` the
-    long eighth's share of a pair where it swings, else None.
+    long eighth's share of a pair where it swings, else None. `latency_ms` is what the whole performance was
+    late by and was taken off `timing`, as that much tells of the recording and not of the player; mostly 0.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Feel:
     meter: Meter
     bpm: float
     swing: float | None
+    latency_ms: float
     count: np.ndarray
     timing: Moments
     velocity: Moments

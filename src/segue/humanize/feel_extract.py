@@ -31,6 +31,8 @@ FEWEST_HITS = 8
 #: How far the hits must agree on where the grid lies for its bars and beats to be believed: the length of the
 #: mean of their residuals as directions, a whole turn a sixteenth. Playing free of the click gives about 0.
 LEAST_AGREEMENT = 0.15
+#: No player is early or late by more than this all the time, in ms; the recording is.
+LATENCY_MS = 40.0
 #: How near to a place of the bar a note must be meant to have it, in ticks; half-way between are 40.
 NEAR_PLACE_TICKS = 30
 
@@ -99,7 +101,9 @@ def feel_of(score: Score, name: str, source: str = "midi") -> Feel:
     tick_s = seconds_per_tick(score, meant[used])
     shape = (bar_places(meters[main]), CLASS_COUNT if drums else 1)
     place = where.place[used]
-    timing = moments(place, column[used], residual[used] * tick_s * 1000, shape)
+    late_ms = residual[used] * tick_s * 1000
+    latency_ms = float(late_ms.mean()) if abs(late_ms.mean()) > LATENCY_MS else 0.0
+    timing = moments(place, column[used], late_ms - latency_ms, shape)
     velocity = moments(place, column[used], played["velocity"][used].astype(float), shape)
     return Feel(
         name=name,
@@ -107,6 +111,7 @@ def feel_of(score: Score, name: str, source: str = "midi") -> Feel:
         meter=meters[main],
         bpm=round(float(np.median(60 / (TICKS_PER_QUARTER * tick_s))), BPM_DIGITS),
         swing=_swing(place, residual[used]) if meters[main].beat_ticks == TICKS_PER_QUARTER else None,
+        latency_ms=round(latency_ms, TIMING_DIGITS),
         count=np.bincount(place * shape[1] + column[used], minlength=shape[0] * shape[1]).reshape(shape),
         timing=_rounded(timing, TIMING_DIGITS),
         velocity=_rounded(velocity, VELOCITY_DIGITS),

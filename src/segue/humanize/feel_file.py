@@ -33,24 +33,54 @@ FORMAT = 1
 COLUMNS = ("beat", "twelfth", "drum", "hits", "timing_ms", "timing_spread", "velocity", "velocity_spread")
 #: What a feel without drums calls its only column.
 ANY = "any"
+#: Tempos that can be given.
+SLOWEST_BPM, FASTEST_BPM = 20, 400
 MIDI_SUFFIXES = (".mid", ".midi")
 AUDIO_SUFFIXES = (".wav", ".flac")
 
 
-def read_feel(file: InputFile) -> Feel:
-    """The feel in a file: saved, or taken from a performance (MIDI or audio). Raises `StageError`."""
+def read_feel(
+    file: InputFile, bpm: float | None = None, first_downbeat_s: float | None = None, meter: str | None = None
+) -> Feel:
+    """The feel in a file: saved, or taken from a performance (MIDI or audio). Raises `StageError`.
+
+    Tempo, first downbeat and meter ("6/8") are for a recording, which does not tell them by itself.
+    """
     path = PurePath(file.path)
     suffix = path.suffix.lower()
+    if suffix in AUDIO_SUFFIXES:
+        from segue.humanize.feel_audio import feel_from_audio
+
+        if bpm is not None and not SLOWEST_BPM <= bpm <= FASTEST_BPM:
+            raise StageError(f"a tempo of {bpm:g} is none; give one from {SLOWEST_BPM} to {FASTEST_BPM}")
+        return feel_from_audio(file.data, path.stem, bpm, first_downbeat_s, _meter(meter or "4/4"))
+    if any(given is not None for given in (bpm, first_downbeat_s, meter)):
+        raise StageError("its file tells tempo, bars and meter by itself; give them for recordings alone")
     if suffix == ".json":
         return feel_from_json(file.data)
     if suffix in MIDI_SUFFIXES:
         return feel_from_midi(file.data, path.stem)
-    if suffix in AUDIO_SUFFIXES:
-        from segue.humanize.feel_audio import feel_from_audio
-
-        return feel_from_audio(file.data, path.stem)
     known = " ".join((*MIDI_SUFFIXES, *AUDIO_SUFFIXES, ".json"))
     raise StageError(f"a feel is read from files that end in one of {known}; name one of these")
+
+
+def feel_summary(feel: Feel) -> str:
+    """A line for a terminal: what the feel is of and how far it is from the grid."""
+    hits = feel.count > 0
+    early_late = np.abs(feel.timing.mean[hits]) @ feel.count[hits] / feel.count.sum()
+    what = "drum hits" if feel.knows_drums else "notes" if feel.source == "midi" else "onsets"
+    swing = f", swings at {feel.swing:.2f}" if feel.swing else ""
+    way = "late" if feel.latency_ms > 0 else "early"
+    latency = (
+        f" (the {abs(feel.latency_ms):.0f} ms that all of it is {way} are taken for the recording's and left out)"
+        if feel.latency_ms
+        else ""
+    )
+    return (
+        f"{feel.name}: {feel.count.sum():,} {what} at {np.count_nonzero(hits)} places of a bar of "
+        f"{feel.meter.numerator}/{feel.meter.denominator} at {feel.bpm:g} bpm{swing}; "
+        f"on average {early_late:.1f} ms off the grid{latency}"
+    )
 
 
 def feel_to_json(feel: Feel) -> str:
@@ -76,6 +106,7 @@ def feel_to_json(feel: Feel) -> str:
         "meter": f"{feel.meter.numerator}/{feel.meter.denominator}",
         "bpm": feel.bpm,
         "swing": feel.swing,
+        "latency_ms": feel.latency_ms,
         "columns": list(COLUMNS),
     }
     lines = [f"  {json.dumps(key)}: {json.dumps(value)}," for key, value in head.items()]
@@ -105,13 +136,17 @@ def feel_from_json(data: bytes) -> Feel:
         raise StageError(f"it is a feel with a fault ({error!r}); mend it, or extract it again") from None
 
 
-def _feel(saved: dict[str, Any]) -> Feel:
-    match = re.fullmatch(r"(\d{1,3})/(1|2|4|8|16|32|64|128)", saved["meter"])
+def _meter(text: str) -> Meter:
+    match = re.fullmatch(r"(\d{1,3})/(1|2|4|8|16|32|64|128)", text)
     if match is None or int(match[1]) == 0:
-        raise ValueError(f"meter {saved['meter']}")
+        raise StageError(f"{text} is no meter; write it as 3/4 or 6/8")
+    return Meter(0, int(match[1]), int(match[2]))
+
+
+def _feel(saved: dict[str, Any]) -> Feel:
     if tuple(saved["columns"]) != COLUMNS:
         raise ValueError(f"columns {saved['columns']}")
-    meter = Meter(0, int(match[1]), int(match[2]))
+    meter = _meter(saved["meter"])
     rows = saved["places"]
     drums = {row[2] for row in rows}
     if not rows or not (drums == {ANY} or drums <= set(CLASSES)):
@@ -129,8 +164,8 @@ def _feel(saved: dict[str, Any]) -> Feel:
         values[:, *cell] = [np.nan if number is None else float(number) for number in numbers]
     if np.isinf(values).any() or np.nanmin(values[[1, 3]], initial=0) < 0:
         raise ValueError("a spread below 0 or a number without bounds")
-    swing, bpm = saved["swing"], float(saved["bpm"])
-    if not (np.isfinite(bpm) and bpm > 0) or not (swing is None or 0.5 <= swing <= 0.75):
+    swing, bpm, latency_ms = saved["swing"], float(saved["bpm"]), float(saved["latency_ms"])
+    if not (np.isfinite([bpm, latency_ms]).all() and bpm > 0) or not (swing is None or 0.5 <= swing <= 0.75):
         raise ValueError(f"bpm {bpm}, swing {swing}")
     return Feel(
         name=str(saved["name"]),
@@ -138,6 +173,7 @@ def _feel(saved: dict[str, Any]) -> Feel:
         meter=meter,
         bpm=round(bpm, BPM_DIGITS),
         swing=None if swing is None else round(float(swing), SWING_DIGITS),
+        latency_ms=round(latency_ms, TIMING_DIGITS),
         count=count,
         timing=Moments(*(np.round(part, TIMING_DIGITS) for part in values[:2])),
         velocity=Moments(*(np.round(part, VELOCITY_DIGITS) for part in values[2:])),

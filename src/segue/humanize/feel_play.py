@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,10 +14,12 @@ from segue.humanize.encoding import CLASS_COUNT, CLASS_OF_PITCH, STEP_TICKS
 from segue.humanize.feel import PLACES_PER_QUARTER, SWUNG_OFFBEAT, Feel
 from segue.humanize.feel_extract import Places, places_of
 from segue.humanize.groove import Performance
-from segue.humanize.pitched import Phrasing
 from segue.humanize.swing import STRAIGHT
 from segue.score import Score, Track, meters_from_zero, seconds_per_tick
 from segue.stage import Settings
+
+if TYPE_CHECKING:
+    from segue.humanize.pitched import Phrasing
 
 #: Where a note found its answer: at its place in the bar, in the beat, anywhere, or nowhere.
 LEVELS = ("by_place_in_bar", "by_place_in_beat", "by_drum")

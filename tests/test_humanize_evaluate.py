@@ -7,7 +7,15 @@ import pytest
 
 from segue.cli import main
 from segue.config import check_stage
-from segue.humanize.evaluate import groove_table, performances, quantised, read_take, table_text
+from segue.humanize.evaluate import (
+    groove_table,
+    performances,
+    quantised,
+    read_score,
+    read_take,
+    table_text,
+)
+from segue.humanize.evaluate_meters import meter_rows, meter_text, read_any_take, written_places
 from segue.midi import write_midi
 from segue.runtime import load_model
 from segue.score import Meter, Score, Tempo, Track, make_notes
@@ -124,6 +132,90 @@ def test_wrong_use_is_status_2(tmp_path, capsys):
     take(tmp_path / "a.mid")
     assert main(["evaluate", "groove", str(tmp_path), "--split", "validation"]) == 2
     assert "info.csv" in capsys.readouterr().err
+
+
+def swung(path, unit, bars=8, meter=(4, 4), late=9):
+    """Write hits at the first and the last third of every `unit` ticks, and return the path."""
+    onset = (
+        np.arange(bars * Meter(0, *meter).bar_ticks // unit)[:, None] * unit + [0, 2 * unit // 3]
+    ).ravel() + late
+    notes = make_notes(onset, np.full(len(onset), 60), np.full(len(onset), 42), 80)
+    score = Score((Track("d", 9, notes=notes),), (Tempo(0, 500_000),), (Meter(0, *meter),))
+    path.write_bytes(write_midi(score))
+    return path
+
+
+def test_each_meter_and_grid_has_its_row_by_hand(tmp_path):
+    paths = [
+        take(tmp_path / "plain.mid"),
+        take(tmp_path / "waltz.mid", meter=(3, 4), bars=3, late=0),
+        swung(tmp_path / "shuffle.mid", 960, bars=16),
+        swung(tmp_path / "purdie.mid", 480),
+        swung(tmp_path / "short.mid", 960, bars=1),
+    ]
+    takes = [read_any_take(path) for path in paths]
+    names = ["4/4", "3/4", "4/4 triplets", "4/4 swung sixteenths", "4/4"]
+    assert [name for name, _ in takes] == names
+    assert set(takes[2][1].hits.place_tick % 960) == {0, 640}
+    assert set(takes[3][1].hits.place_tick % 480) == {0, 320}
+    settings = check_stage("humanize", {"variation": 0})
+    rows = meter_rows(takes, settings, {"drums": Late()}, 0)
+    assert set(rows) == set(names)
+    # A sixteenth at 120 bpm is 125 ms, and the stub is late by an eighth of it.
+    waltz = rows["3/4"]
+    assert (waltz.files, waltz.hits) == (1, 24)
+    assert waltz.written_ms == pytest.approx(0)
+    assert waltz.segue_ms == pytest.approx(15.625)
+    assert rows["4/4 triplets"].written_ms == pytest.approx(9 / 1.92)
+    assert waltz.written_velocity == pytest.approx(16), "written at the median of all, 80"
+    assert waltz.segue_velocity == pytest.approx(0)
+    text = meter_text(rows)
+    assert all(name in text for name in names)
+    assert len(text.splitlines()) == 5
+
+
+def test_straight_bars_within_a_shuffle_stay_straight(tmp_path):
+    path = swung(tmp_path / "a.mid", 960, bars=16, late=0)
+    score, _ = read_score(path)
+    fill = np.arange(16) * 240 + 16 * 3840
+    onset = np.concatenate([score.tracks[0].notes["onset_tick"], fill])
+    place, grid = written_places(score, onset)
+    assert grid == "triplets"
+    assert place.tolist() == onset.tolist()
+
+
+def test_rows_by_meter_from_the_command_line(tmp_path, capsys):
+    take(tmp_path / "plain.mid")
+    take(tmp_path / "waltz.mid", meter=(3, 4))
+    assert main(["evaluate", "groove", str(tmp_path), "--by", "meter"]) == 0
+    out = capsys.readouterr().out
+    assert "3/4" in out
+    assert "quantised ms" in out
+
+
+def test_fills_are_measured_where_the_table_names_them(tmp_path):
+    take(tmp_path / "a.mid")
+    take(tmp_path / "b.mid")
+    (tmp_path / "info.csv").write_text(
+        "midi_filename,split,beat_type\na.mid,validation,beat\nb.mid,validation,fill\n", encoding="utf-8"
+    )
+    assert performances(tmp_path, "validation") == [tmp_path / "a.mid"]
+    assert performances(tmp_path, "validation", "fill") == [tmp_path / "b.mid"]
+
+
+@pytest.mark.skipif(not GROOVE.is_dir(), reason="the training data are not here")
+def test_the_model_is_nearer_than_the_grid_in_other_meters_and_in_fills():
+    models, settings = {"drums": load_model("groove", "onnx")}, check_stage("humanize", {"variation": 0})
+    others = [p for p in performances(GROOVE, "validation") if not p.stem.endswith("4-4")]
+    rows = meter_rows([read_any_take(p) for p in others], settings, models, 0)
+    assert sorted(rows) == ["3/4", "6/8"]
+    for row in rows.values():
+        assert row.segue_ms < row.written_ms
+    fills = [read_any_take(p) for p in performances(GROOVE, "validation", "fill")]
+    (row,) = meter_rows(fills, settings, models, 0).values()
+    assert row.files == 76
+    assert row.segue_ms < 0.92 * row.written_ms
+    assert row.segue_velocity < 0.92 * row.written_velocity
 
 
 @pytest.mark.skipif(not GROOVE.is_dir(), reason="the training data are not here")

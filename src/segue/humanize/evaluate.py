@@ -48,16 +48,21 @@ RIDGE = "ridge"
 
 @dataclass(frozen=True)
 class Hits:
-    """One entry a hit, each (n,): step from the start, offset in steps, velocity in [0, 1], MIDI pitch, bpm.
+    """One entry a hit, each (n,): place in ticks, offset in steps, velocity in [0, 1], MIDI pitch, bpm.
 
-    Sorted by pitch, then step.
+    The place is where it would be written. Sorted by pitch, then place.
     """
 
-    step: np.ndarray
+    place_tick: np.ndarray
     offset: np.ndarray
     velocity: np.ndarray
     pitch: np.ndarray
     bpm: np.ndarray
+
+    @property
+    def step(self) -> np.ndarray:
+        """The sixteenth of each place from the start, int64, (n,)."""
+        return self.place_tick // STEP_TICKS
 
 
 @dataclass(frozen=True)
@@ -82,8 +87,10 @@ class GrooveTable:
     ridge_note: str
 
 
-def performances(folder: Path, split: str | None = None) -> list[Path]:
-    """The MIDI files below `folder`, sorted; with `split`, its beats of that split in `folder`/info.csv.
+def performances(folder: Path, split: str | None = None, kind: str = "beat") -> list[Path]:
+    """The MIDI files below `folder`, sorted; with `split`, those that `folder`/info.csv names.
+
+    They are of that split and of that kind of the data set's, beats or fills.
 
     Raises `StageError` where there are none.
     """
@@ -97,7 +104,7 @@ def performances(folder: Path, split: str | None = None) -> list[Path]:
             found = [
                 folder / row["midi_filename"]
                 for row in csv.DictReader(file)
-                if row["split"] == split and row["beat_type"] == "beat"
+                if row["split"] == split and row["beat_type"] == kind
             ]
     if not found:
         raise StageError(f"there are no MIDI files in {folder}" + (f" of split {split}" if split else ""))
@@ -105,40 +112,55 @@ def performances(folder: Path, split: str | None = None) -> list[Path]:
 
 
 def read_take(path: Path) -> Take:
-    """The performance in a file. Raises `StageError` where it cannot be measured, with the reason."""
-    data = path.read_bytes()
-    try:
-        score, _ = read_midi(data)
-    except MidiError as error:
-        raise StageError(str(error)) from error
+    """The performance in a file, on sixteenths. Raises `StageError` where it cannot be measured, and why."""
+    score, content = read_score(path)
     if any((m.numerator, m.denominator) != (4, 4) for m in meters_from_zero(score)):
         raise StageError("not in 4/4 throughout")
+    notes = known_hits(score)
+    place = np.floor(notes["onset_tick"] / STEP_TICKS + 0.5) * STEP_TICKS
+    return Take(path, content, score, hits_of(score, notes, place))
+
+
+def read_score(path: Path) -> tuple[Score, str]:
+    """The score in a file and the hash of its bytes. Raises `StageError` where there is none."""
+    data = path.read_bytes()
+    try:
+        return read_midi(data)[0], hashlib.sha256(data).hexdigest()
+    except MidiError as error:
+        raise StageError(str(error)) from error
+
+
+def known_hits(score: Score) -> np.ndarray:
+    """The notes of all drum tracks that the model knows. Raises `StageError` where there are none."""
     drums = [track.notes for track in score.tracks if track.is_drum and len(track.notes)]
     if not drums:
         raise StageError("no drum track (MIDI channel 10)")
     notes = np.concatenate(drums)
-    classes = CLASS_OF_PITCH[notes["pitch"]]
-    notes, classes = notes[classes >= 0], classes[classes >= 0]
+    notes = notes[CLASS_OF_PITCH[notes["pitch"]] >= 0]
     if not len(notes):
         raise StageError("no drum that the model knows")
-    position = notes["onset_tick"] / STEP_TICKS
-    step = np.floor(position + 0.5).astype(np.int64)
-    chosen, _ = cells_from_hits(step, classes, notes["velocity"], int(step.max()) + 1)
+    return notes
+
+
+def hits_of(score: Score, notes: np.ndarray, place_tick: np.ndarray) -> Hits:
+    """What a performance does at the places (n,) of its notes; of one drum and place the loudest counts."""
+    places, index = np.unique(place_tick.astype(np.int64), return_inverse=True)
+    chosen, _ = cells_from_hits(index, CLASS_OF_PITCH[notes["pitch"]], notes["velocity"], len(places))
     kept = chosen[chosen >= 0]
-    kept = kept[np.lexsort((step[kept], notes["pitch"][kept]))]
-    hits = Hits(
-        step[kept],
-        (position - step)[kept],
-        notes["velocity"][kept] / 127,
-        notes["pitch"][kept],
-        60 / (960 * seconds_per_tick(score, notes["onset_tick"][kept])),
+    kept = kept[np.lexsort((index[kept], notes["pitch"][kept]))]
+    notes, at = notes[kept], places[index[kept]]
+    return Hits(
+        at,
+        (notes["onset_tick"] - at) / STEP_TICKS,
+        notes["velocity"] / 127,
+        notes["pitch"],
+        60 / (960 * seconds_per_tick(score, notes["onset_tick"])),
     )
-    return Take(path, hashlib.sha256(data).hexdigest(), score, hits)
 
 
 def quantised(take: Take, velocity: int) -> Score:
-    """The performance as it would be written: hits on their sixteenths, all at one MIDI velocity."""
-    onset = take.hits.step * STEP_TICKS
+    """The performance as it would be written: hits at their places, all at one MIDI velocity."""
+    onset = take.hits.place_tick
     notes = make_notes(onset, np.full(len(onset), STEP_TICKS // 2), take.hits.pitch, velocity)
     track = Track("drums", DRUM_CHANNEL, notes=notes)
     return Score((track,), take.score.tempos, take.score.meters)
@@ -153,7 +175,7 @@ def replay(
     notes = apply(quantised(take, velocity), record, settings, models, piece).score.tracks[0].notes
     # Hits of one pitch keep their order, so that the n-th written is the n-th played.
     notes = notes[np.lexsort((notes["onset_tick"], notes["pitch"]))]
-    return notes["onset_tick"] / STEP_TICKS - take.hits.step, notes["velocity"] / 127
+    return (notes["onset_tick"] - take.hits.place_tick) / STEP_TICKS, notes["velocity"] / 127
 
 
 def groove_table(
@@ -188,7 +210,7 @@ def groove_table(
     piece = np.repeat(np.arange(len(takes)), [len(rows) for rows in counted])
     error = np.abs(true - offset) * step_seconds(bpm) * 1000
     hits = sum(len(take.hits.step) for take in takes)
-    return GrooveTable(rows, _interval(error, piece), len(takes), hits, note)
+    return GrooveTable(rows, interval_of_mean(error, piece), len(takes), hits, note)
 
 
 def ridge_scores(takes: list[Take]) -> dict[str, float]:
@@ -230,7 +252,7 @@ def _windows_of(step: np.ndarray) -> np.ndarray:
     return 1 + ((bar > 0) & (bar < bar.max()))
 
 
-def _interval(error: np.ndarray, piece: np.ndarray) -> tuple[float, float]:
+def interval_of_mean(error: np.ndarray, piece: np.ndarray) -> tuple[float, float]:
     """95 % bootstrap interval of the mean error, pieces drawn with replacement."""
     total, count = np.bincount(piece, error), np.bincount(piece)
     drawn = np.random.default_rng(0).integers(0, len(count), (BOOTSTRAP_ROUNDS, len(count)))

@@ -1,22 +1,25 @@
 """Store the weights of ONNX and TFLite files in fewer bytes, without changing one of them.
 
-An array whose values lie on an eight-bit grid (see `training.common.weights`) becomes int8 with a scale for
+    PYTHONPATH=src:. python -m training.common.pack models/harmony ...
+
+An array whose values lie on an eight-bit grid (see `training.common.grid`) becomes int8 with a scale for
 each row, one that half precision holds exactly becomes fp16; everything else stays. The file brings them
 back to float32 with Cast and Mul (ONNX) or DEQUANTIZE (TFLite), which both runtimes do once, at loading: no
-cost in a run, float arithmetic, equal answers to the last bit.
+cost in a run, float arithmetic, equal answers to the last bit. `export_model` packs what it writes, and the
+command finished models.
 """
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import flatbuffers
 import numpy as np
-import onnx
 from ai_edge_litert import schema_py_generated as schema
-from onnx import TensorProto, helper, numpy_helper
 
-from training.common.weights import LIMIT, int8_scale, is_matrix
+from segue.runtime import Model, weights_path
+from training.common.grid import LIMIT, int8_scale, is_matrix
 
 #: Smaller arrays are not worth two more operations.
 _MIN_SIZE = 256
@@ -49,6 +52,9 @@ def is_worth_it(values: np.ndarray) -> bool:
 
 def pack_onnx(path: Path) -> None:
     """Rewrite an ONNX file in place."""
+    import onnx  # Here, so that what writes TFLite needs no package beyond those of the runtime.
+    from onnx import TensorProto, helper, numpy_helper
+
     model = onnx.load(str(path))
     graph = model.graph
     before = []
@@ -72,6 +78,8 @@ def pack_onnx(path: Path) -> None:
         else:
             continue
         graph.initializer.remove(tensor)
+    if not before:
+        return
     nodes = [*before, *graph.node]
     del graph.node[:]
     graph.node.extend(nodes)
@@ -209,3 +217,18 @@ def _drop_what_is_not_used(model: schema.ModelT, graph: schema.SubGraphT) -> Non
         if tensor.quantization is not None and tensor.quantization.scale is None:
             tensor.quantization = None
     model.buffers, model.metadata, model.metadataBuffer, model.description = buffers, None, None, None
+
+
+def main() -> None:
+    """The command line: pack both files of each model folder that is named."""
+    for folder in map(Path, sys.argv[1:]):
+        for backend, pack in (("onnx", pack_onnx), ("tflite", pack_tflite)):
+            path = weights_path(folder, backend)
+            before = path.stat().st_size
+            pack(path)
+            Model(folder, backend)  # Raises when the reference is missed.
+            print(f"{path}: {before / 1024:.0f} to {path.stat().st_size / 1024:.0f} KiB")
+
+
+if __name__ == "__main__":
+    main()

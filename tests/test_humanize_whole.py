@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from segue import humanize
 from segue.config import check_stage
-from segue.humanize.drums import without_lead
+from segue.humanize.drums import COMPOUND_ACCENT, in_compound_meters
+from segue.humanize.groove import Performance
 from segue.humanize.kit import keep_kit_together, main_hits, move_controls
 from segue.midi import read_midi, write_midi
 from segue.runtime import load_model
@@ -303,14 +304,19 @@ def test_the_kit_does_not_lead_in_compound_meters():
     assert abs(shift[10:].mean()) < 3
 
 
-def test_only_compound_meters_lose_the_lead():
+def test_only_compound_meters_lose_the_lead_and_some_depth():
     meters = (Meter(0, 4, 4), Meter(3840, 6, 8), Meter(3840 + 2880, 7, 8), Meter(3840 + 2880 + 3360, 12, 8))
     onset = np.array([0, 3839, 3840, 5280, 6000, 6720, 8000, 12000])
-    offset = np.array([-0.5, -0.5, -0.5, -0.25, np.nan, -0.5, -0.5, -0.0])
-    left = without_lead(song(kit((0, 36, 1)), meters=meters), onset, offset)
-    assert left == pytest.approx([-0.5, -0.5, -0.25, 0, np.nan, -0.5, -0.5, 0.25], nan_ok=True)
-    plain = song(kit((0, 36, 1)))
-    assert without_lead(plain, onset, offset) is offset
+    offset = np.array([-0.5, -0.5, -0.5, -0.25, np.nan, -0.5, -0.5, 0.0])
+    velocity = np.array([40.0, 90, 40, 60, np.nan, 40, 90, 110])
+    expected = Performance(offset, velocity, np.ones(8), np.ones(8))
+    played = in_compound_meters(song(kit((0, 36, 1)), meters=meters), onset, expected)
+    assert played.offset == pytest.approx([-0.5, -0.5, -0.25, 0, np.nan, -0.5, -0.5, 0.25], nan_ok=True)
+    depth = [70 + COMPOUND_ACCENT * d for d in (-30, -10, 40)]
+    want = [40, 90, depth[0], depth[1], np.nan, 40, 90, depth[2]]
+    assert played.velocity == pytest.approx(want, nan_ok=True)
+    assert in_compound_meters(song(kit((0, 36, 1))), onset, expected) is expected
+    assert offset[2] == -0.5, "the argument was changed"
 
 
 @pytest.mark.parametrize("meter", [(3, 4), (5, 4), (7, 8), (5, 8), (6, 8), (9, 8), (12, 8), (2, 2), (11, 16)])

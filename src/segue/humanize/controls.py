@@ -36,6 +36,8 @@ class Controls:
     accent: float
     swing: Swing
     push: float
+    #: What `tracks` sets for this track.
+    explicit: frozenset[str] = frozenset()
 
     @property
     def timing_share(self) -> float:
@@ -62,7 +64,7 @@ def track_controls(
     tracks are blended, theirs have that much less of timing and velocity.
     """
     known = record.get("tracks", [])
-    shared = {f.name: settings[f.name] for f in fields(Controls) if f.name != "push"}
+    shared = {f.name: settings[f.name] for f in fields(Controls) if f.name not in ("push", "explicit")}
     overrides: Mapping[str, Mapping[str, Any]] = settings["tracks"]
     used: dict[str, list[int]] = {key: [] for key in overrides}
     controls = []
@@ -71,12 +73,14 @@ def track_controls(
         role = role_of(track, entry)
         values = shared | {"push": settings["push"][role]}
         names = [key for key in overrides if key not in ROLES and _matches(track.name, key)]
+        explicit: set[str] = set()
         for key in [*(key for key in overrides if key == role), *names]:
             values |= overrides[key]
+            explicit |= set(overrides[key])
             used[key].append(i)
         if settings["keep_existing"] == "blend" and entry.get("human_timing"):
             values |= {name: BLEND_SHARE * values[name] for name in ("timing", "velocity")}
-        controls.append(Controls(**values))
+        controls.append(Controls(**values, explicit=frozenset(explicit)))
     return controls, used
 
 

@@ -142,15 +142,36 @@ def read(path: Path) -> schema.ModelT:
 
 def write(model: schema.ModelT, path: Path) -> None:
     """Objects as a TFLite file."""
-    builder = flatbuffers.Builder(1 << 20)
+    for graph in model.subgraphs:
+        for tensor in graph.tensors:
+            tensor.shape = np.asarray(tensor.shape, np.int32)
+        for operator in graph.operators:
+            operator.inputs = np.asarray(operator.inputs, np.int32)
+            operator.outputs = np.asarray(operator.outputs, np.int32)
+    builder = _SharingBuilder(1 << 20)
     builder.Finish(model.Pack(builder), b"TFL3")
     path.write_bytes(bytes(builder.Output()))
+
+
+class _SharingBuilder(flatbuffers.Builder):
+    """Writes equal shapes and lists of tensors once: a long graph has few different ones."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self._written: dict[tuple[str, bytes], int] = {}
+
+    def CreateNumpyVector(self, x: np.ndarray) -> int:  # noqa: N802 (a method of the library)
+        """The place of a vector with these values."""
+        key = x.dtype.str, x.tobytes()
+        if key not in self._written:
+            self._written[key] = super().CreateNumpyVector(x)
+        return self._written[key]
 
 
 class _AlignedBuffer(schema.BufferT):
     """Weights on a boundary of 16 bytes, as the format asks and the generated writer forgets."""
 
-    def Pack(self, builder: flatbuffers.Builder) -> int:  # noqa: N802 (the writer calls it so)
+    def Pack(self, builder: flatbuffers.Builder) -> int:  # noqa: N802 (a method of the library)
         data = b"" if self.data is None else self.data.tobytes()
         vector = None
         if data:

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from segue import humanize
 from segue.config import check_stage
-from segue.humanize.drums import COMPOUND_ACCENT, in_compound_meters
+from segue.humanize.drums import COMPOUND_ACCENT, in_compound_meters, in_fast_runs
 from segue.humanize.groove import Performance
-from segue.humanize.kit import keep_kit_together, main_hits, move_controls
+from segue.humanize.kit import keep_kit_together, main_hits, move_controls, runs, stroke_velocity
 from segue.midi import read_midi, write_midi
 from segue.runtime import load_model
 from segue.score import CONTROL, CONTROL_CHANGE, POLY_PRESSURE, Meter, Score, Tempo, Track, make_notes
@@ -142,6 +142,68 @@ def test_a_roll_stays_even():
     spacing = np.diff(onsets(played, SNARE)[2:])
     assert (spacing > 0).all()
     assert np.count_nonzero(spacing != 60) <= 8, "only where one sixteenth hands over to the next"
+
+
+# Fast runs, strokes
+
+
+def test_runs_by_hand():
+    onset = np.array([0, 240, 480, 720, 960, 1440, 1680, 1920, 2160, 0, 240, 480, 720])
+    voice = np.array([0] * 9 + [1] * 4)
+    turn = np.random.default_rng(0).permutation(13)
+    found = runs(onset[turn], voice[turn])
+    assert sorted(sorted(turn[run].tolist()) for run in found) == [
+        [0, 1, 2, 3, 4],
+        [5, 6, 7, 8],
+        [9, 10, 11, 12],
+    ]
+    assert runs(onset[:3], voice[:3]) == []
+
+
+def expected_of(hits, us, offset, velocity):
+    """What `in_fast_runs` makes of answers that alternate, and the answers."""
+    onset, classes = (np.array(column) for column in zip(*hits, strict=True))
+    odd = np.arange(len(onset)) % 2
+    answers = Performance(
+        np.where(odd, *offset).astype(float),
+        np.where(odd, *velocity).astype(float),
+        *np.ones((2, len(onset))),
+    )
+    return in_fast_runs(song(kit((0, 36, 1)), us=us), onset, classes, answers), answers
+
+
+def test_a_blast_beat_is_even_and_a_funk_groove_is_not_touched():
+    snare = [(i * 240, 1) for i in range(16)]
+    # 220 bpm: a sixteenth is 68 ms; 120 bpm: 125 ms.
+    fast, was = expected_of(snare, 60e6 / 220, (-0.1, 0.1), (60, 100))
+    assert np.abs(np.diff(fast.offset)).max() < 0.25 * np.abs(np.diff(was.offset)).max()
+    assert fast.offset[5] == pytest.approx(was.offset[3:8].mean())
+    assert np.array_equal(fast.velocity, was.velocity)
+    slow, was = expected_of(snare, 500_000, (-0.1, 0.1), (60, 100))
+    assert np.array_equal(slow.offset, was.offset)
+
+
+def test_a_double_bass_drum_has_the_level_of_the_other_kicks():
+    rows = [(i * 240, 0) for i in range(8)]
+    beats = [(3840 + i * 960, 0) for i in range(4)]
+    played, was = expected_of([*rows, *beats], 500_000, (0, 0), (20, 70))
+    assert played.velocity[8:].tolist() == was.velocity[8:].tolist()
+    assert set(played.velocity[:8]) == {was.velocity[8:].mean()}
+    alone, _ = expected_of(rows, 500_000, (0, 0), (20, 70))
+    assert np.isnan(alone.velocity).all(), "the written velocity stays"
+    written = song(kit(*[(t, KICK, 104) for t, _ in rows]))
+    assert set(run(written).tracks[0].notes["velocity"]) == {104}
+
+
+def test_a_side_stick_is_no_backbeat():
+    played = {}
+    for stroke in (37, 38):
+        score = song(kit(*[(t, stroke if p == SNARE else p, v) for t, p, v in rock()]))
+        notes = run(score, variation=0).tracks[0].notes
+        played[stroke] = notes["velocity"][notes["pitch"] == stroke].astype(float)
+    assert played[38].min() > 100
+    assert 60 < played[37].min() <= played[37].max() < 85
+    assert stroke_velocity(np.array([37, 38, 22]), np.array([100.0, 100, np.nan]))[:2].tolist() == [71, 100]
 
 
 # A kit over several tracks, the hi-hat's pedal, chokes

@@ -23,7 +23,7 @@ from segue.runtime import Model
 from segue.score import Score, Track
 from segue.stage import InputFile, Record, Settings, StageResult
 
-VERSION = 1
+VERSION = 2
 
 
 def apply(

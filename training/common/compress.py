@@ -9,7 +9,7 @@ What changes a network's answers (rounding, pruning, another network) is done in
 the same weights; how the weights are stored changes nothing (`training.common.pack`). Only the integer
 kernels of *dynamic int8* round the inputs of every product, too. Times are of one thread and a batch of one;
 forms take turns in several rounds, and the least median of a form counts, so that other work on the machine
-hits all alike.
+hits all alike. Loading is told in processor time.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from training.common.weights import prune, round_weights
 Run = Callable[..., Arrays]
 
 PRUNED = (0.25, 0.5, 0.75)
-_ROUNDS, _CALLS, _WARM_UP, _LOADS = 7, 150, 30, 5
+_ROUNDS, _CALLS, _WARM_UP, _LOADS = 12, 150, 30, 12
 _PROBE = """
 import sys, numpy as np
 from pathlib import Path
@@ -174,9 +174,9 @@ def measure(case: Case, forms: list[Form]) -> list[dict[str, Any]]:
     for form in forms:
         loads = []
         for _ in range(_LOADS):
-            started = time.perf_counter()
+            started = time.process_time()
             session = open_weights(form.path, case.outputs)
-            loads.append(time.perf_counter() - started)
+            loads.append(time.process_time() - started)
         sessions.append(session)
         answers = [
             session.run({k: np.ascontiguousarray(v[i], np.float32) for k, v in case.examples.items()})
@@ -255,9 +255,9 @@ def section(case: Case, rows: list[dict[str, Any]]) -> str:
     return f"""## Compression
 `PYTHONPATH=src:. python -m training.common.compress {case.name} --data ../shared/data`; what the forms
 are is said in [docs/models.md](../../docs/models.md#compression). One thread, batch of one; *load* is
-without the check of the reference, *memory* what a process grows by when it loads and runs the file, *worst
-column* the largest change of an error or divergence against fp32 in ONNX, *largest difference* that of any
-output on {len(next(iter(case.examples.values())))} examples.
+processor time without the check of the reference, *memory* what a process grows by when it loads and runs the
+file, *worst column* the largest change of an error or divergence against fp32 in ONNX, *largest difference*
+that of any output on {len(next(iter(case.examples.values())))} examples.
 
 {table(case, rows)}
 

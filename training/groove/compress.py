@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
+import copy
+import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from segue.humanize.encoding import FEATURES, WINDOW_STEPS
 from training.common.compress import Case, Run
 from training.common.weights import apply_masks
-from training.groove.data import Windows, load_windows
-from training.groove.network import GrooveNetwork
-from training.groove.train import (
+from training.groove.data import Windows
+from training.groove.learn import (
     BATCH,
-    OUTPUTS,
+    EPOCHS,
+    OFFSET_SQUARE,
+    RATE,
+    VELOCITY_ERROR,
     loss_of,
-    match_spread,
     practise,
-    reference_windows,
     score_all,
     tensors,
 )
+from training.groove.network import HIDDEN, PLAYERS, GrooveNetwork
+from training.groove.train import OUTPUTS, load, load_all, match_spread, reference_windows
 
-#: Fine-tuning of a pruned network: passes over the training windows, and the rate.
-_PASSES, _RATE = 2, 5e-4
+#: Passes over the training windows that a pruned network gets, and their rate.
+_PASSES, _RATE = 5, 1.5e-3
+#: The mean over the training steps, as in the training itself.
+_MEMORY = 0.99
 _COLUMNS = {
     "timing_mae_ms": ("MAE ms", ".2f"),
     "timing_mse": ("MSE 16th²", ".4f"),
@@ -34,15 +41,14 @@ _COLUMNS = {
     "velocity_mae": ("velocity MAE", ".2f"),
 }
 _PROSE = """
+@@PROSE@@
 """
 
 
 def case(data: Path, runs: Path) -> Case:
-    """The trained groove network, scored on the validation split."""
-    train_set = load_windows(data / "groove", "train", ("beat", "fill"))
-    validation = load_windows(data / "groove", "validation")
-    network = GrooveNetwork()
-    network.load_state_dict(torch.load(runs / "seed0.pt", weights_only=True)["weights"])
+    """The trained groove network, scored on the validation split as in the card's first row of its own."""
+    windows, _, validation = load_all(data)
+    network, _ = load(0)
     features = tensors(validation)[0].numpy()
 
     def score(run: Run) -> dict[str, float]:
@@ -52,7 +58,7 @@ def case(data: Path, runs: Path) -> Case:
 
     return Case(
         name="groove",
-        network=network.eval(),
+        network=network,
         inputs={"features": (1, WINDOW_STEPS, FEATURES)},
         outputs=OUTPUTS,
         examples={"features": features[reference_windows(validation)][:, None]},
@@ -60,30 +66,85 @@ def case(data: Path, runs: Path) -> Case:
         columns=_COLUMNS,
         prose=_PROSE,
         finish=lambda network: match_spread(network, validation),
-        fine_tune=lambda network, kept: fine_tune(network, kept, train_set),
+        fine_tune=lambda network, kept: fine_tune(network, kept, windows),
+        half_size=lambda: half_size(network, windows, runs / "half.pt"),
     )
 
 
 def fine_tune(network: GrooveNetwork, kept: list[Tensor], windows: Windows) -> None:
-    """Train what pruning has left of a network, each player by itself, with the loss of the training."""
+    """Train what pruning has left of a network, all players on the same windows."""
+
+    def loss(*batch: Tensor) -> Tensor:
+        return sum(loss_of(player, *batch) for player in network.players)
+
+    _learn(network, windows, _PASSES, _RATE, loss, lambda: apply_masks(network, kept))
+
+
+def half_size(teacher: GrooveNetwork, windows: Windows, path: Path) -> GrooveNetwork:
+    """Half of the players, who learn from the drummers and from the answers of all.
+
+    Kept in `path`, and taken from there for the same teacher.
+    """
+    network = GrooveNetwork(PLAYERS // 2, HIDDEN)
+    network.style.load_state_dict(teacher.style.state_dict())
+    digest = hashlib.sha256(b"".join(p.detach().numpy().tobytes() for p in teacher.parameters())).hexdigest()
+    if path.is_file() and (stored := torch.load(path, weights_only=True))["teacher"] == digest:
+        network.load_state_dict(stored["weights"])
+        return network
+
+    def loss(x: Tensor, hits: Tensor, offset: Tensor, velocity: Tensor) -> Tensor:
+        with torch.no_grad():
+            shown = teacher(x)
+        mask = hits > 0
+        total = torch.zeros(())
+        for player in network.players:
+            told = player(x)
+            differences = [(own - given)[mask] for own, given in zip(told, shown, strict=False)]
+            total = total + differences[0].square().mean() / OFFSET_SQUARE
+            total = total + differences[1].abs().mean() / VELOCITY_ERROR
+            total = total + loss_of(player, x, hits, offset, velocity)
+        return total
+
+    _learn(network, windows, EPOCHS, RATE, loss)
+    torch.save({"teacher": digest, "weights": network.state_dict()}, path)
+    return network
+
+
+def _learn(
+    network: GrooveNetwork,
+    windows: Windows,
+    passes: int,
+    rate: float,
+    loss: Callable[..., Tensor],
+    after_step: Callable[[], None] = lambda: None,
+) -> None:
+    """Train `network` with `loss` of features, hits, offsets and velocities of a batch."""
     torch.manual_seed(0)
-    features, hits, offset, velocity = tensors(windows)
+    # As in the training: products in bfloat16 take two thirds of the time where the processor has them.
+    torch.backends.mkldnn.matmul.fp32_precision = "bf16"
+    features, hits, offset, velocity = tensors(windows, style=windows.style)
     pattern = torch.from_numpy(windows.pattern)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=_RATE, weight_decay=0)
+    mean = copy.deepcopy(network)
+    learnt = list(network.players.parameters())
+    optimizer = torch.optim.AdamW(learnt, lr=rate, weight_decay=0)
     batches = len(features) // BATCH
-    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.05, _PASSES * batches)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, passes * batches, pct_start=0.15)
     network.train()
-    for _ in range(_PASSES):
+    for done in range(passes):
         order = torch.randperm(len(features))
         for i in range(batches):
             rows = order[i * BATCH : (i + 1) * BATCH]
             x, keep = practise(features[rows], pattern[:, rows])
-            given = x, hits[rows] * keep, offset[rows], velocity[rows]
-            loss = sum(loss_of(player, *given) for player in network.players)
             optimizer.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            value = loss(x, hits[rows] * keep, offset[rows], velocity[rows])
+            value.backward()
+            nn.utils.clip_grad_norm_(learnt, 1.0)
             optimizer.step()
             schedule.step()
-            apply_masks(network, kept)
+            after_step()
+            with torch.no_grad():
+                torch._foreach_lerp_(list(mean.players.parameters()), learnt, 1 - _MEMORY)
+        print(f"pass {done + 1} of {passes}: loss {value.item():.3f}", flush=True)
+    torch.backends.mkldnn.matmul.fp32_precision = "none"
+    network.load_state_dict(mean.state_dict())
     network.eval()

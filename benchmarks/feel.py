@@ -23,6 +23,7 @@ from segue.humanize import feel_audio
 from segue.humanize.evaluate import Take, performances, read_take, replay
 from segue.humanize.feel import Feel
 from segue.humanize.feel_extract import feel_of
+from segue.humanize.feel_file import feel_to_dict
 from segue.runtime import load_model
 from segue.score import Score, seconds_from_ticks
 from segue.stage import StageError
@@ -111,7 +112,8 @@ def reference_table(entries: list[Entry]) -> str:
         for name, feel in feels.items():
             if feel is None:
                 continue
-            offset, velocity = replay(entry.take, 64, {**settings, "groove": feel}, models, 0)
+            groove = feel if isinstance(feel, str) else feel_to_dict(feel)
+            offset, velocity = replay(entry.take, 64, {**settings, "groove": groove}, models, 0)
             late = np.abs(offset - hits.offset) * 15000 / hits.bpm
             loud = np.abs(velocity - hits.velocity) * 127
             second = entry.in_second

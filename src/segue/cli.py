@@ -60,7 +60,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         reading = check_stage("ingest", {})
         spec = stage_spec(options.command, settings, options.seed)
         spec.load_models()
-        spec.load_settings()
         # A piece that has no record yet is read as `segue ingest` reads it with its default settings.
         reader_spec = spec if options.command == "ingest" else stage_spec("ingest", reading, options.seed)
     except (ConfigError, ModelError) as error:

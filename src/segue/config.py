@@ -133,7 +133,7 @@ def named_files(settings: Any, schema: Schema, path: str) -> dict[str, str]:
 
 
 def with_files(settings: Any, schema: Schema, path: str, loaded: Mapping[str, Any]) -> Any:
-    """The settings with what was loaded in the place of the files they name; paths as in `named_files`."""
+    """The settings with what is in the files they name in the place of these; paths as in `named_files`."""
     if "input_file" in schema:
         return loaded.get(path, settings)
     parts = [(key, with_files(v, part, f"{path}.{key}", loaded)) for key, v, part in _parts(settings, schema)]

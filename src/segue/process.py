@@ -29,8 +29,8 @@ class StageSpec:
     """A stage ready to run: name, complete settings, version, hashes of its models, global seed.
 
     `environment` tells what else on this machine the result depends on (for render the SoundFont and the
-    version of FluidSynth), as text. `files` holds the SHA-256 of each file that a setting names, by the
-    setting.
+    version of FluidSynth), as text. `files` holds what the stage found in each file that a setting names, by
+    the setting: it has read them, and a job needs them no more.
     """
 
     name: str
@@ -52,21 +52,16 @@ class StageSpec:
         return {role: load_model(name, self.settings["backend"]) for role, name in names.items()}
 
     def load_settings(self) -> dict[str, Any]:
-        """The settings as `apply` wants them, with what is in the files they name. Raises `ConfigError`."""
+        """The settings as `apply` wants them: what is in a named file stands in the place of its path."""
         if not self.files:
             return self.settings
-        schema = stage_schema(self.name)
-        loaded = {
-            setting: _load_file(self.name, setting, path, self.files[setting])
-            for setting, path in named_files(self.settings, schema, self.name).items()
-        }
-        return with_files(self.settings, schema, self.name, loaded)
+        return with_files(self.settings, stage_schema(self.name), self.name, self.files)
 
 
 def stage_spec(name: str, settings: Mapping[str, Any], seed: int) -> StageSpec:
-    """The specification of stage `name`; reads the hashes of its models and of the files that settings name.
+    """The specification of stage `name`; reads the hashes of its models and the files that settings name.
 
-    Raises `ModelError`, and `ConfigError` for a file that cannot be read.
+    Raises `ModelError`, and `ConfigError` for a file that cannot be used.
     """
     models = {
         role: model_hash(model_folder(model), settings["backend"])
@@ -81,34 +76,29 @@ def stage_spec(name: str, settings: Mapping[str, Any], seed: int) -> StageSpec:
             # The run still delivers MIDI, and says so piece by piece; a later installation changes the key.
             environment = str(error)
     files = {
-        setting: hashlib.sha256(_read_file(setting, path)).hexdigest()
+        setting: _read_file(name, setting, path)
         for setting, path in named_files(settings, stage_schema(name), name).items()
     }
     return StageSpec(name, dict(settings), module.VERSION, models, seed, environment, files)
 
 
-def _read_file(setting: str, path: str) -> bytes:
-    """The content of a file that a setting names, a relative path from the folder of the run."""
+def _read_file(stage: str, setting: str, path: str) -> Any:
+    """What `stage` finds in a file that a setting names, a relative path from the folder of the run."""
     try:
-        return Path(path).expanduser().read_bytes()
+        data = Path(path).expanduser().read_bytes()
     except (OSError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ConfigError(
             f"{setting} is {path}, and this file cannot be read ({reason}); "
             f"name a file that is there, seen from the folder {Path.cwd()}"
         ) from error
+    return _content(stage, setting, path, data)
 
 
 @lru_cache(maxsize=16)
-def _load_file(stage: str, setting: str, path: str, sha256: str) -> Any:
-    """What `stage` makes of a file that a setting names, once a process."""
-    data = _read_file(setting, path)
-    if hashlib.sha256(data).hexdigest() != sha256:
-        raise ConfigError(
-            f"{setting} is {path}, and this file was changed during the run; start the run again"
-        )
+def _content(stage: str, setting: str, path: str, data: bytes) -> Any:
     try:
-        return import_module(f"segue.{stage}").load_file(InputFile(path, data))
+        return import_module(f"segue.{stage}").read_file(InputFile(path, data))
     except StageError as error:
         raise ConfigError(f"{setting} is {path}, and this file cannot be used: {error}") from error
 
@@ -150,16 +140,15 @@ def run_piece(spec: StageSpec, member: Member, key: str = "") -> Member:
 
     The member has MIDI (a piece in quarantine is not run). What a stage raises sends the piece to quarantine
     with its reason; a defect of ours is logged with its traceback and costs the piece, not the run. Raises
-    `ModelError` when a model cannot be loaded and `ConfigError` when a file that settings name cannot: that
-    is no fault of the piece.
+    `ModelError` when a model cannot be loaded: that is no fault of the piece.
     """
-    models, settings = spec.load_models(), spec.load_settings()
+    models = spec.load_models()
     record = member.record
     apply = import_module(f"segue.{spec.name}").apply
     seed = piece_seed(record["source"]["sha256"], spec.name, spec.seed)
     try:
         score, _ = read_midi(member.midi or b"")
-        result = apply(score, record, settings, models, seed)
+        result = apply(score, record, spec.load_settings(), models, seed)
         return _finish(spec, result, record, key)
     except StageError as error:
         return quarantined(record, spec.name, str(error), key)

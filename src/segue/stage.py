@@ -6,8 +6,9 @@ A stage is a package `segue.<name>` with
 - `settings.schema.yaml`, the JSON schema of its settings with defaults and descriptions,
 - `apply(score, record, settings, models, seed) -> StageResult` (ingest and render, the two ends of
   the chain, read bytes and write audio instead: see their packages);
-- where settings name files (`input_file` in the schema), `load_file(file: InputFile)`, which makes of a file
-  what `apply` finds in its settings in the path's place. It raises `StageError`, and the run does not begin.
+- where settings name files (`input_file` in the schema), `read_file(file: InputFile)`: what `apply` finds in
+  its settings in the path's place, small and plain JSON, as it is part of the cache key. It is called once,
+  before the run begins; a `StageError` that it raises ends the run.
 
 `record` is the piece's JSON record as the stages before left it, never changed in place:
 
@@ -38,7 +39,7 @@ Settings = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class InputFile:
-    """A file that a setting names: its path as the setting gives it, and its content."""
+    """A file that a setting names: its path as the setting gives it, and its bytes."""
 
     path: str
     data: bytes = field(repr=False)

@@ -43,10 +43,6 @@ try:
         stage: stage_spec(stage, SETTINGS[stage], SETTINGS["seed"])
         for stage in [*CHAIN, *(["render"] if AUDIO else [])]
     }
-    if workflow.is_main_process:
-        # A file that a setting names and that is of no use should stop the run before it begins.
-        for spec in SPECS.values():
-            spec.load_settings()
     # A job on a cluster parses this file again and must find the plan as it was made.
     if workflow.is_main_process:
         PLAN = make_plan(INPUT, OUTPUT, Path(SETTINGS["work"]), SETTINGS["shard_size"])

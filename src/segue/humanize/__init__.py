@@ -16,7 +16,7 @@ import numpy as np
 
 from segue.humanize.controls import class_push, track_controls
 from segue.humanize.drums import human_groove, play_drums
-from segue.humanize.feel import Feel
+from segue.humanize.feel_file import feel_to_dict, read_feel
 from segue.humanize.feel_play import reference_of
 from segue.humanize.pitched import play_pitched
 from segue.runtime import Model
@@ -39,11 +39,9 @@ def apply(
     return result
 
 
-def load_file(file: InputFile) -> Feel:
-    """The feel in a file that a setting names. Raises `StageError`."""
-    from segue.humanize.feel_file import read_feel
-
-    return read_feel(file)
+def read_file(file: InputFile) -> dict[str, Any]:
+    """The feel in a file that `groove` or `blend` names, as it is saved. Raises `StageError`."""
+    return feel_to_dict(read_feel(file))
 
 
 def _play(
@@ -83,8 +81,9 @@ def _play(
             score, drum_tracks, human, controls, push, models["drums"], drum_rng, reference
         )
         follow = max(controls[i].timing_share for i in drum_tracks)
-    elif reference and not human_drums:
+    elif reference and not reference.is_of_notes and not human_drums:
         groove = reference.groove(score, pitched_tracks)
+        report["reference"]["leads_pitched"] = True
     phrasing = reference if reference and reference.is_of_notes else None
     if phrasing and not human_drums:
         # All play the reference, and none needs to follow another.
@@ -94,6 +93,7 @@ def _play(
         phrased, report["pitched"] = play_pitched(
             score, human, groove, follow, controls, models["pitched"], rngs, phrasing
         )
+        report["pitched"]["follows_drums"] &= bool(drum_tracks or human_drums)
         changed |= phrased
     result = replace(score, tracks=tuple(changed.get(i, t) for i, t in enumerate(score.tracks)))
     report["changed"] = _changes(score, result)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 
@@ -71,35 +72,25 @@ def feel_summary(feel: Feel) -> str:
     what = "drum hits" if feel.knows_drums else "notes" if feel.source == "midi" else "onsets"
     swing = f", swings at {feel.swing:.2f}" if feel.swing else ""
     way = "late" if feel.latency_ms > 0 else "early"
-    latency = (
-        f" (the {abs(feel.latency_ms):.0f} ms that all of it is {way} are taken for the recording's and left out)"
-        if feel.latency_ms
-        else ""
-    )
+    latency = f" (and all of it {abs(feel.latency_ms):.0f} ms {way}, which is left out)"
     return (
         f"{feel.name}: {feel.count.sum():,} {what} at {np.count_nonzero(hits)} places of a bar of "
         f"{feel.meter.numerator}/{feel.meter.denominator} at {feel.bpm:g} bpm{swing}; "
-        f"on average {early_late:.1f} ms off the grid{latency}"
+        f"on average {early_late:.1f} ms off the grid{latency if feel.latency_ms else ''}"
     )
 
 
-def feel_to_json(feel: Feel) -> str:
-    """The feel as JSON, one place a line."""
+def feel_to_dict(feel: Feel) -> dict[str, Any]:
+    """The feel as it is saved, plain JSON."""
     names = CLASSES if feel.knows_drums else (ANY,)
-    beat_places = feel.beat_places
-    rows = []
+    parts = (feel.timing.mean, feel.timing.spread, feel.velocity.mean, feel.velocity.spread)
+    places = []
     for place, column in zip(*np.nonzero(feel.count), strict=True):
-        rows.append(
-            [
-                int(place) // beat_places + 1,
-                int(place) % beat_places,
-                names[column],
-                int(feel.count[place, column]),
-                *(_number(part[place, column]) for part in (feel.timing.mean, feel.timing.spread)),
-                *(_number(part[place, column]) for part in (feel.velocity.mean, feel.velocity.spread)),
-            ]
-        )
-    head = {
+        beat, twelfth = divmod(int(place), feel.beat_places)
+        values = [float(part[place, column]) for part in parts]
+        known = [value if np.isfinite(value) else None for value in values]
+        places.append([beat + 1, twelfth, names[column], int(feel.count[place, column]), *known])
+    return {
         "segue_feel": FORMAT,
         "name": feel.name,
         "source": feel.source,
@@ -108,18 +99,20 @@ def feel_to_json(feel: Feel) -> str:
         "swing": feel.swing,
         "latency_ms": feel.latency_ms,
         "columns": list(COLUMNS),
+        "places": places,
     }
-    lines = [f"  {json.dumps(key)}: {json.dumps(value)}," for key, value in head.items()]
-    places = ",\n".join(f"    {json.dumps(row)}" for row in rows)
+
+
+def feel_to_json(feel: Feel) -> str:
+    """The feel as JSON, one place a line."""
+    saved = feel_to_dict(feel)
+    places = ",\n".join(f"    {json.dumps(row)}" for row in saved.pop("places"))
+    lines = [f"  {json.dumps(key)}: {json.dumps(value)}," for key, value in saved.items()]
     return "\n".join(["{", *lines, '  "places": [', places, "  ]", "}"]) + "\n"
 
 
-def _number(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
-
-
 def feel_from_json(data: bytes) -> Feel:
-    """The saved feel. Raises `StageError` saying what is wrong in it."""
+    """The feel in a saved file. Raises `StageError` saying what is wrong in it."""
     try:
         saved = json.loads(data)
     except ValueError as error:
@@ -131,7 +124,7 @@ def feel_from_json(data: bytes) -> Feel:
             f"it is a feel of format {saved['segue_feel']}, and this version reads {FORMAT}; extract it again"
         )
     try:
-        return _feel(saved)
+        return feel_from_dict(saved)
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise StageError(f"it is a feel with a fault ({error!r}); mend it, or extract it again") from None
 
@@ -143,7 +136,8 @@ def _meter(text: str) -> Meter:
     return Meter(0, int(match[1]), int(match[2]))
 
 
-def _feel(saved: dict[str, Any]) -> Feel:
+def feel_from_dict(saved: Mapping[str, Any]) -> Feel:
+    """The feel that `feel_to_dict` described."""
     if tuple(saved["columns"]) != COLUMNS:
         raise ValueError(f"columns {saved['columns']}")
     meter = _meter(saved["meter"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from segue.humanize.drums import TIMING_OWN, VELOCITY_OWN, Groove, human_residua
 from segue.humanize.encoding import CLASS_COUNT, CLASS_OF_PITCH, STEP_TICKS
 from segue.humanize.feel import PLACES_PER_QUARTER, SWUNG_OFFBEAT, Feel
 from segue.humanize.feel_extract import Places, places_of
+from segue.humanize.feel_file import feel_from_dict
 from segue.humanize.groove import Performance
 from segue.humanize.swing import STRAIGHT
 from segue.score import Score, Track, meters_from_zero, seconds_per_tick
@@ -174,13 +175,14 @@ class Reference:
 
 
 def reference_of(settings: Settings) -> Reference | None:
-    """What `groove` or `blend` name, with feels in the place of files; None where they name nothing."""
-    if settings["blend"] is not None:
-        first, second, share = settings["blend"]
-        pairs = ((first, 1 - share), (second, share))
-        parts = [(feel if isinstance(feel, Feel) else None, weight) for feel, weight in pairs if weight]
-        return Reference(tuple(parts)) if any(feel for feel, _ in parts) else None
-    return Reference(((settings["groove"], 1.0),)) if isinstance(settings["groove"], Feel) else None
+    """What `groove` or `blend` name, where saved feels stand for files; None where they name nothing."""
+    first, second, share = settings["blend"] or (settings["groove"], None, 0.0)
+    parts = [
+        (feel_from_dict(saved) if isinstance(saved, Mapping) else None, weight)
+        for saved, weight in ((first, 1 - share), (second, share))
+        if weight
+    ]
+    return Reference(tuple(parts)) if any(feel for feel, _ in parts) else None
 
 
 def answer(feel: Feel, score: Score, where: Places, classes: np.ndarray) -> Answer:
@@ -194,7 +196,9 @@ def answer(feel: Feel, score: Score, where: Places, classes: np.ndarray) -> Answ
     on_place = where.place >= 0
     drum = np.where(classes >= 0, classes, -1) if feel.knows_drums else np.full(len(classes), -1)
     drum = np.where(timing.hits[-1, drum] > 0, drum, -1)
+    # A row that is but the next coarser one is no find of its own.
     seen = np.stack([timing.hits[row, drum] > 0 for row in rows])
+    seen[:2] &= rows[:2] != rows[1:]
     loudness = velocity.mean[rows[0], drum] - (0 if feel.knows_drums else velocity.mean[-1, -1])
     has_velocity = on_place & ((drum >= 0) | (not feel.knows_drums))
     return Answer(

@@ -166,6 +166,19 @@ def test_parameter_recomputes_its_stage_and_what_follows(bench):
     assert not {"ingest", "humanize", "complete", "harmonize"} & set(run.counts())
 
 
+def test_figures_draw_every_piece_and_compute_nothing_else(bench):
+    before = bench.outputs()
+    run = bench.run(NO_AUDIO, "figures=true")
+    assert run.status == 0, run.text
+    assert list(run.counts()) == ["humanize"]
+    after = bench.outputs()
+    pictures = {name for name in after if name.endswith(".svg")}
+    assert {name.removesuffix(".humanize.svg") for name in pictures} == {
+        name.removesuffix(".mid") for name in before if name.endswith(".mid")
+    }
+    assert {name: after[name] for name in before} == before
+
+
 def test_changed_model_recomputes_its_stage_and_what_follows(bench):
     model = bench.folder / "mine" / "harmony"
     shutil.copytree(REPOSITORY / "models" / "harmony", model)

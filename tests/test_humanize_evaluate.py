@@ -132,6 +132,8 @@ def test_wrong_use_is_status_2(tmp_path, capsys):
     take(tmp_path / "a.mid")
     assert main(["evaluate", "groove", str(tmp_path), "--split", "validation"]) == 2
     assert "info.csv" in capsys.readouterr().err
+    assert main(["evaluate", "groove", str(tmp_path), "--fills"]) == 2
+    assert "--split" in capsys.readouterr().err
 
 
 def swung(path, unit, bars=8, meter=(4, 4), late=9):

@@ -200,6 +200,9 @@ def _evaluate(options: argparse.Namespace) -> int:
     from segue.humanize.evaluate import groove_table, performances, read_take, table_text
     from segue.humanize.evaluate_meters import meter_rows, meter_text, read_any_take
 
+    if options.fills and not options.split:
+        print("segue: --fills needs --split: DIR's info.csv tells which files are fills", file=sys.stderr)
+        return 2
     try:
         spec = stage_spec("humanize", check_stage("humanize", parse_assignments(options.set)), options.seed)
         models, settings = spec.load_models(), spec.load_settings()

@@ -29,8 +29,8 @@ from segue.stage import StageError
 #: Fewer hits than this are no feel.
 FEWEST_HITS = 8
 #: How far the hits must agree on where the grid lies for its bars and beats to be believed: the length of the
-#: mean of their residuals as directions, a whole turn a sixteenth. Playing free of the click gives about 0.
-LEAST_AGREEMENT = 0.15
+#: mean of their places as directions, a whole turn a sixteenth or a triplet. Free of the click it is about 0.
+LEAST_AGREEMENT = 0.12
 #: No player is early or late by more than this all the time, in ms; the recording is.
 LATENCY_MS = 40.0
 #: How near to a place of the bar a note must be meant to have it, in ticks; half-way between are 40.
@@ -97,7 +97,7 @@ def feel_of(score: Score, name: str, source: str = "midi") -> Feel:
         raise StageError(
             f"it holds {len(used)} hits on its beats, too few for a feel; name a performance of some bars"
         )
-    _check_grid(residual[used])
+    _check_grid(where.place[used] * PLACE_TICKS + residual[used])
     tick_s = seconds_per_tick(score, meant[used])
     shape = (bar_places(meters[main]), CLASS_COUNT if drums else 1)
     place = where.place[used]
@@ -126,10 +126,10 @@ def _loudest(bar: np.ndarray, place: np.ndarray, column: np.ndarray, velocity: n
     return np.sort(order[first])
 
 
-def _check_grid(residual: np.ndarray) -> None:
-    turns = residual / (TICKS_PER_QUARTER / 4)
-    agreement = float(np.abs(np.exp(2j * np.pi * turns).mean()))
-    if agreement < LEAST_AGREEMENT:
+def _check_grid(within_bar: np.ndarray) -> None:
+    """Raise `StageError` unless onsets, ticks after their bar line (n,), agree on sixteenths or triplets."""
+    agreement = [np.abs(np.exp(2j * np.pi * within_bar * k / TICKS_PER_QUARTER).mean()) for k in (4, 3)]
+    if max(agreement) < LEAST_AGREEMENT:
         raise StageError(
             "its notes do not keep to its beats, so early and late mean nothing in it; "
             "name a performance that was recorded to a click"

@@ -53,7 +53,7 @@ def read_feel(
         from segue.humanize.feel_audio import feel_from_audio
 
         if bpm is not None and not SLOWEST_BPM <= bpm <= FASTEST_BPM:
-            raise StageError(f"a tempo of {bpm:g} is none; give one from {SLOWEST_BPM} to {FASTEST_BPM}")
+            raise StageError(f"{bpm:g} is no tempo of music; give one from {SLOWEST_BPM} to {FASTEST_BPM}")
         return feel_from_audio(file.data, path.stem, bpm, first_downbeat_s, _meter(meter or "4/4"))
     if any(given is not None for given in (bpm, first_downbeat_s, meter)):
         raise StageError("its file tells tempo, bars and meter by itself; give them for recordings alone")

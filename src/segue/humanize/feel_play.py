@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -106,29 +106,22 @@ class Reference:
         tick_ms = seconds_per_tick(score, meant) * 1000
         share = _share_of_loudest(where, classes, notes["velocity"].astype(float))
         level_of_drum = _class_mean(expected.velocity, classes)
-        model = (shift, expected.velocity, expected.offset_spread, expected.velocity_spread)
-        answers, levels = [], []
-        for feel, _ in self.parts:
-            if feel is None:
-                answers.append(np.stack(model))
-                continue
-            found = answer(feel, score, where, classes)
-            own = np.stack(
-                [
-                    found.timing / tick_ms,
-                    found.velocity * share if feel.knows_drums else found.velocity + level_of_drum,
-                    found.timing_spread / tick_ms / STEP_TICKS / TIMING_OWN,
-                    found.velocity_spread * share / VELOCITY_OWN,
-                ]
-            )
-            answers.append(np.where(np.isfinite(own), own, model))
-            levels.append(found.level)
-        shift, *values = blended(np.stack(answers), self.shares)
-        loudness, timing_spread, velocity_spread = values
-        played = replace(
-            expected, velocity=loudness, offset_spread=timing_spread, velocity_spread=velocity_spread
+        model = np.stack([shift, expected.velocity, expected.offset_spread, expected.velocity_spread])
+
+        def played(feel: Feel, found: Answer) -> list[np.ndarray]:
+            return [
+                found.timing / tick_ms,
+                found.velocity * share if feel.knows_drums else found.velocity + level_of_drum,
+                found.timing_spread / tick_ms / STEP_TICKS / TIMING_OWN,
+                found.velocity_spread * share / VELOCITY_OWN,
+            ]
+
+        values, report = self._mixed(score, where, classes, model, played)
+        shift, velocity, offset_spread, velocity_spread = values
+        performance = replace(
+            expected, velocity=velocity, offset_spread=offset_spread, velocity_spread=velocity_spread
         )
-        return played, shift, _found(np.min(levels, axis=0))
+        return performance, shift, report
 
     def phrase(
         self, score: Score, track: Track, human: bool, expected: Phrasing, timing: bool
@@ -139,26 +132,40 @@ class Reference:
         """
         onset = track.notes["onset_tick"].astype(np.int64)
         where = places_of(score, onset - human_residual(score, onset) if human else onset)
-        no_drum = np.full(len(onset), -1)
-        model = np.stack(
-            [expected.timing, expected.velocity, expected.timing_spread, expected.velocity_spread]
-        )
-        answers, levels = [], []
-        for feel, _ in self.parts:
-            if feel is None:
-                answers.append(model)
-                continue
-            found = answer(feel, score, where, no_drum)
-            own = np.stack([found.timing, found.velocity, found.timing_spread, found.velocity_spread])
-            if not timing:
-                own[::2] = np.nan
-            answers.append(np.where(np.isfinite(own), own, model))
-            levels.append(found.level)
-        values = blended(np.stack(answers), self.shares)
+        names = ("timing", "velocity", "timing_spread", "velocity_spread")
+        model = np.stack([getattr(expected, name) for name in names])
+
+        def played(_: Feel, found: Answer) -> list[np.ndarray]:
+            own = [getattr(found, name) for name in names]
+            return own if timing else [model[0], own[1], model[2], own[3]]
+
+        values, report = self._mixed(score, where, np.full(len(onset), -1), model, played)
         # Dynamics are around the track's own mean.
         values[1] -= values[1].mean()
-        names = ("timing", "velocity", "timing_spread", "velocity_spread")
-        return replace(expected, **dict(zip(names, values, strict=True))), _found(np.min(levels, axis=0))
+        return replace(expected, **dict(zip(names, values, strict=True))), report
+
+    def _mixed(
+        self,
+        score: Score,
+        where: Places,
+        classes: np.ndarray,
+        model: np.ndarray,
+        played: Callable[[Feel, Answer], Sequence[np.ndarray]],
+    ) -> tuple[np.ndarray, dict[str, int]]:
+        """The answers (4, n) of its parts, mixed by their shares, and how many notes its feels knew.
+
+        `model` (4, n) are the model's answers, `played` makes such of what a feel knows; NaN: the model's.
+        """
+        answers, levels = [], []
+        for feel, _ in self.parts:
+            values = model
+            if feel:
+                found = answer(feel, score, where, classes)
+                own = np.stack(played(feel, found))
+                values = np.where(np.isfinite(own), own, model)
+                levels.append(found.level)
+            answers.append(values)
+        return blended(np.stack(answers), self.shares), _found(np.min(levels, axis=0))
 
     def groove(self, score: Score, indices: Sequence[int]) -> Groove:
         """What tracks `indices` follow where there are no drums: the reference's timing at their notes."""

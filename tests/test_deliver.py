@@ -2,11 +2,12 @@
 
 import json
 import os
+from dataclasses import replace
 
 import pytest
 
 import segue.deliver
-from segue.archive import Member, write_archive
+from segue.archive import Member, read_archive, write_archive
 from segue.deliver import deliver_shard
 from segue.process import StageSpec
 from segue.shard import Tally
@@ -94,6 +95,17 @@ def test_without_audio_earlier_audio_is_removed(shard):
     deliver(spec=None)
     assert not [n for n in files(folder / "output") if n.endswith(".wav")]
     assert "crash.mid" in files(folder / "output")
+
+
+@pytest.mark.parametrize("spec", [SPEC, None])
+def test_a_record_that_changed_is_delivered_though_the_music_stayed(shard, spec):
+    folder, deliver = shard
+    deliver(spec)
+    members = read_archive(folder / "in.zip")
+    told = {**members["a"].record, "stages": {"humanize": {"reason": "amount is 0"}}}
+    write_archive(folder / "in.zip", members | {"a": replace(members["a"], record=told, key="k2")})
+    assert deliver(spec).computed == ["a"]
+    assert json.loads((folder / "output" / "a.json").read_text())["stages"] == told["stages"]
 
 
 def test_pieces_that_are_gone_leave_nothing(shard):

@@ -5,6 +5,7 @@ Audio is made by several processes at once, one piece each; a synthesizer that c
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import multiprocessing
 import sys
@@ -49,7 +50,7 @@ def deliver_shard(
     final = {piece: member.record for piece, member in pieces.items()}
     changed: dict[str, Member] = {}
     for piece, member in finished.items():
-        key = result_key(spec, member) if spec else f"midi {member.record.get('midi_sha256')}"
+        key = result_key(spec, member) if spec else _text_key(member)
         row = known.get(piece)
         files = [name for name in row["files"] if not is_picture(name)] if row else []
         if piece in known_records and row and row["key"] == key and _all_there(output_folder, files):
@@ -84,6 +85,11 @@ def _all_there(folder: Path, names: list[str]) -> bool:
 
 def _write_lines(path: Path, rows: Mapping[str, Any]) -> None:
     write_atomically(path, "".join(to_json(rows[piece]) + "\n" for piece in sorted(rows)).encode())
+
+
+def _text_key(member: Member) -> str:
+    """The key of a piece without audio: its record, which holds the hash of its MIDI."""
+    return "midi " + hashlib.sha256(to_json(member.record).encode()).hexdigest()
 
 
 def _without_audio(members: Mapping[str, Member]) -> Iterator[tuple[str, Rendered]]:

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from segue.humanize.phrasing import MAX_TIMING_MS, WINDOW_NOTES, chord_index, note_features
+from segue.humanize.ensemble import Ensemble, PartInputs
+from segue.humanize.felt_beats import place_between
+from segue.humanize.phrasing import MAX_TIMING_MS, WINDOW_NOTES, Places, chord_index
 from segue.midi import read_midi
-from segue.score import Score, seconds_from_ticks
+from segue.score import Score, Track, seconds_from_ticks, sort_notes
 
 #: Composers of GiantMIDI-Piano whose pieces validate.
 VALIDATION_COMPOSERS = ("Haydn", "Schumann_Robert", "Scriabin", "Brahms")
@@ -26,44 +28,72 @@ SAME_SONG = 0.3
 
 @dataclass(frozen=True)
 class Performance:
-    """One piece: features (n, F), velocity (n,) in [0, 1], timing (n,) in ms with NaN where unknown."""
+    """One piece as the network sees it, with what its player did.
+
+    `features` (n, NOTE_FEATURES) and `row` (PART_FEATURES,), velocity (n,) in [0, 1], timing (n,) in ms with
+    NaN where unknown; notes in the network's order. `on_beats` says whether beats are among the features.
+    """
 
     name: str
     features: np.ndarray
+    row: np.ndarray
     velocity: np.ndarray
     timing: np.ndarray
+    on_beats: bool
 
 
-def load_pop909(folder: Path) -> tuple[list[Performance], list[Performance]]:
-    """Training and validation songs; about a tenth validates, versions of one song stay together."""
+@dataclass(frozen=True)
+class Songs:
+    """Pieces to train on, and to validate on."""
+
+    train: list[Performance]
+    validation: list[Performance]
+
+
+def load_pop909(folder: Path) -> dict[str, Songs]:
+    """Songs; about a tenth validates, versions of one song stay together.
+
+    As `stage`, with the beats that the stage finds in the file; as `annotated`, with the beats and bars that
+    belong to the data set.
+    """
     names = sorted(path.name for path in folder.iterdir() if path.is_dir())
     scores = {name: read_midi((folder / name / f"{name}.mid").read_bytes())[0] for name in names}
     group = _song_groups(scores)
-    parts: tuple[list[Performance], list[Performance]] = ([], [])
+    songs = {"stage": Songs([], []), "annotated": Songs([], [])}
     for name in names:
-        piece = _pop909_piece(name, scores[name], folder / name / "beat_midi.txt")
         validates = hashlib.sha256(group[name].encode()).digest()[0] < 26
-        parts[validates].append(piece)
-    return parts
+        pieces = _pop909_pieces(name, scores[name], folder / name / "beat_midi.txt")
+        for key, piece in zip(songs, pieces, strict=True):
+            (songs[key].validation if validates else songs[key].train).append(piece)
+    return songs
 
 
-def load_giantmidi(folder: Path, level: float) -> tuple[list[Performance], list[Performance]]:
-    """Training and validation pieces, split by composer; velocities moved to the mean `level`."""
-    pieces = []
+def load_giantmidi(folder: Path, level: float) -> Songs:
+    """Pieces, split by composer; velocities moved so that those to train on have the mean `level`."""
+    songs = Songs([], [])
     for path in sorted(folder.glob("*.mid")):
         score, _ = read_midi(path.read_bytes())
-        notes = np.concatenate([track.notes for track in score.tracks])
-        notes = notes[np.lexsort((notes["pitch"], notes["onset_tick"]))]
-        onset, duration = _seconds(score, notes)
-        velocity = notes["velocity"] / 127.0
-        features = note_features(onset, duration, notes["pitch"])
-        pieces.append(Performance(path.stem, features, velocity, timing_deviation(onset)))
-    shift = level - np.mean(np.concatenate([p.velocity for p in pieces]))
-    parts: tuple[list[Performance], list[Performance]] = ([], [])
-    for p in pieces:
-        shifted = Performance(p.name, p.features, p.velocity + shift, p.timing)
-        parts[p.name.startswith(VALIDATION_COMPOSERS)].append(shifted)
-    return parts
+        notes = sort_notes(np.concatenate([track.notes for track in score.tracks]))
+        score = replace(score, tracks=(Track(notes=notes),))
+        inputs = Ensemble(score).inputs(0)
+        timing = timing_deviation(seconds_from_ticks(score, notes["onset_tick"]))
+        piece = _performance(path.stem, inputs, notes["velocity"], timing)
+        validates = path.stem.startswith(VALIDATION_COMPOSERS)
+        (songs.validation if validates else songs.train).append(piece)
+    shift = level - np.mean(np.concatenate([p.velocity for p in songs.train]))
+    return Songs(
+        *(
+            [replace(p, velocity=p.velocity + shift) for p in pieces]
+            for pieces in (songs.train, songs.validation)
+        )
+    )
+
+
+def _performance(name: str, inputs: PartInputs, velocity: np.ndarray, timing: np.ndarray) -> Performance:
+    """The piece, from what its player did in the order of the track: MIDI velocity and ms, (n,) each."""
+    order = inputs.order
+    features, row = inputs.features, inputs.row
+    return Performance(name, features, row, velocity[order] / 127.0, timing[order], inputs.on_beats)
 
 
 def timing_deviation(onset_sec: np.ndarray) -> np.ndarray:
@@ -88,42 +118,35 @@ def timing_deviation(onset_sec: np.ndarray) -> np.ndarray:
     return np.where(known, np.clip(deviation, -MAX_TIMING_MS, MAX_TIMING_MS), np.nan)
 
 
-def windows(pieces: list[Performance], hop: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Features (w, 128, F), velocities and timings (w, 128), NaN where there is no note or nothing known."""
-    rows: tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]] = ([], [], [])
+def windows(pieces: list[Performance], hop: int, first: int = 0) -> tuple[np.ndarray, ...]:
+    """Windows every `hop` notes, from note `first` on.
+
+    Features (w, 256, F), rows (w, P), velocities and timings (w, 256), NaN: no note, or nothing known.
+    """
+    parts: tuple[list[np.ndarray], ...] = ([], [], [], [])
     for piece in pieces:
-        for start in range(0, max(len(piece.velocity) - WINDOW_NOTES // 2, 1), hop):
+        for start in range(first, max(len(piece.velocity) - WINDOW_NOTES // 2, first + 1), hop):
             stop = slice(start, start + WINDOW_NOTES)
             short = WINDOW_NOTES - len(piece.velocity[stop])
-            rows[0].append(np.pad(piece.features[stop], ((0, short), (0, 0))))
-            rows[1].append(np.pad(piece.velocity[stop], (0, short), constant_values=np.nan))
-            rows[2].append(np.pad(piece.timing[stop], (0, short), constant_values=np.nan))
-    features, velocity, timing = (np.stack(r).astype(np.float32) for r in rows)
-    return features, velocity, timing
+            parts[0].append(np.pad(piece.features[stop], ((0, short), (0, 0))))
+            parts[1].append(piece.row)
+            parts[2].append(np.pad(piece.velocity[stop], (0, short), constant_values=np.nan))
+            parts[3].append(np.pad(piece.timing[stop], (0, short), constant_values=np.nan))
+    return tuple(np.stack(p).astype(np.float32) for p in parts)
 
 
-def _seconds(score: Score, notes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    onset = seconds_from_ticks(score, notes["onset_tick"])
-    end = seconds_from_ticks(score, notes["onset_tick"].astype(np.int64) + notes["duration_tick"])
-    return onset, end - onset
-
-
-def _pop909_piece(name: str, score: Score, beats_file: Path) -> Performance:
-    notes = next(track.notes for track in score.tracks if track.name == "PIANO")
-    onset, duration = _seconds(score, notes)
+def _pop909_pieces(name: str, score: Score, beats_file: Path) -> tuple[Performance, Performance]:
+    """The song's piano as the stage has it, and with the annotated beats and bars."""
+    index = next(i for i, track in enumerate(score.tracks) if track.name == "PIANO")
+    ensemble = Ensemble(score)
+    onset = ensemble.parts[index].onset
     table = np.loadtxt(beats_file, ndmin=2)
-    beat = _phase(onset, table[:, 0])
-    downbeats = table[table[:, 2] > 0, 0]
-    bar = _phase(onset, downbeats) if len(downbeats) > 1 else None
-    features = note_features(onset, duration, notes["pitch"], beat, bar)
-    nothing = np.full(len(notes), np.nan)
-    return Performance(name, features, notes["velocity"] / 127.0, nothing)
-
-
-def _phase(onset: np.ndarray, marks: np.ndarray) -> np.ndarray:
-    """Place of each onset between the marks (seconds) around it, in [0, 1); the ends go on evenly."""
-    i = np.clip(np.searchsorted(marks, onset, "right") - 1, 0, len(marks) - 2)
-    return (onset - marks[i]) / (marks[i + 1] - marks[i]) % 1
+    beats, downbeats = table[:, 0], table[table[:, 2] > 0, 0]
+    bar = place_between(onset, downbeats) if len(downbeats) > 1 else None
+    places = Places(place_between(onset, beats), bar, float(np.median(np.diff(beats))))
+    velocity, unknown = score.tracks[index].notes["velocity"], np.full(len(onset), np.nan)
+    stage, annotated = ensemble.inputs(index), ensemble.inputs(index, places)
+    return _performance(name, stage, velocity, unknown), _performance(name, annotated, velocity, unknown)
 
 
 def _song_groups(scores: dict[str, Score]) -> dict[str, str]:

@@ -4,48 +4,63 @@
 
 Loss: absolute error of the velocities, absolute and squared error of the velocities less their window's mean
 (phrasing without the level), absolute error of the timing where it is known, and, on the detached errors,
-the Laplace likelihood that teaches the spreads.
+the Laplace likelihood that teaches the spreads. Afterwards the velocities are moved away from the mean so
+that they vary `SPREAD_SHARE` as much as the players' on either validation set.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from segue.humanize.phrasing import FEATURES, WINDOW_NOTES, join_windows, split_windows
-from segue.metrics.dynamics import centred, timing_scores, velocity_scores
+from segue.humanize.phrasing import (
+    NOTE_BAR,
+    NOTE_BEAT,
+    NOTE_FEATURES,
+    NOTE_OTHERS,
+    PART_BEAT,
+    PART_FEATURES,
+    PART_OTHERS,
+    WINDOW_NOTES,
+)
 from training.common.export import export_model
 from training.dynamics.card import card_and_prose
-from training.dynamics.data import Performance, load_giantmidi, load_pop909, windows
-from training.dynamics.network import DynamicsNetwork
+from training.dynamics.data import Performance, Songs, load_giantmidi, load_pop909, windows
+from training.dynamics.evaluate import (
+    bootstrap,
+    flat_predictor,
+    network_predictor,
+    ridge_predictor,
+    score_all,
+    spread_share,
+)
+from training.dynamics.network import PLAYERS, DynamicsNetwork, Player
 
-EPOCHS, BATCH, RATE, DECAY = 10, 32, 2e-3, 1e-2
+EPOCHS, BATCH, RATE, DECAY = 7, 16, 2e-3, 2e-2
 VELOCITY_ERROR, TIMING_ERROR_MS, LIKELIHOOD_WEIGHT = 0.09, 14.0, 0.1
-#: Probability that a training window is told neither beat nor bar, or the beat alone.
-NO_BEAT, NO_BAR = 0.15, 0.3
-BEAT_COLUMN, BAR_COLUMN = 13, 17
-RIDGE_PENALTY, RIDGE_REACH = 100.0, 4
+#: Probability that a training window is told neither beat nor bar, the beat alone, nothing of other parts.
+NO_BEAT, NO_BAR, NO_OTHERS = 0.15, 0.3, 0.15
+#: The least share of the true standard deviation that the answers have on either validation set.
+SPREAD_SHARE = 0.72
 OUTPUTS = ["velocity", "timing", "velocity_spread", "timing_spread"]
-EXAMPLES = 16
+EXAMPLES = 8
 
-#: Velocities in [0, 1] and timing in ms for a piece, (n,) each.
-Predictor = Callable[[Performance], tuple[np.ndarray, np.ndarray]]
+Arrays = tuple[np.ndarray, ...]
 
 
 def window_centred(values: Tensor, mask: Tensor) -> Tensor:
-    """Values (batch, 128) less the mean of their window over the notes in `mask`."""
+    """Values (batch, 256) less the mean of their window over the notes in `mask`."""
     return values - (values * mask).sum(1, keepdim=True) / mask.sum(1, keepdim=True).clamp(min=1)
 
 
-def loss_of(network: DynamicsNetwork, features: Tensor, velocity: Tensor, timing: Tensor) -> Tensor:
+def loss_of(answer: tuple[Tensor, ...], velocity: Tensor, timing: Tensor) -> Tensor:
     """The training loss of a batch; see the module."""
-    v, t, v_spread, t_spread = network(features)
+    v, t, v_spread, t_spread = answer
     mask, timed = torch.isfinite(velocity), torch.isfinite(timing)
     truth = torch.nan_to_num(velocity)
     level = (v - truth)[mask].abs().mean()
@@ -60,13 +75,27 @@ def loss_of(network: DynamicsNetwork, features: Tensor, velocity: Tensor, timing
     return loss
 
 
-def train(arrays: tuple[np.ndarray, np.ndarray, np.ndarray], seed: int, epochs: int) -> DynamicsNetwork:
-    """The trained network from features, velocities and timings of windows."""
+def practise(features: Tensor, part: Tensor) -> tuple[Tensor, Tensor]:
+    """The inputs of a batch, some of them without bars, beats or other parts."""
+    x, row = features.clone(), part.clone()
+    beats, alone = torch.rand(len(x)), torch.rand(len(x)) < NO_OTHERS
+    x[beats < NO_BAR, :, NOTE_BAR] = 0
+    x[beats < NO_BEAT, :, NOTE_BEAT] = 0
+    row[beats < NO_BEAT, PART_BEAT] = 0
+    x[alone, :, NOTE_OTHERS] = 0
+    row[alone, PART_OTHERS] = 0
+    return x, row
+
+
+def train_player(network: DynamicsNetwork, player: Player, arrays: Arrays, seed: int, epochs: int) -> None:
+    """Train one player of the network."""
     torch.manual_seed(seed)
-    torch.set_num_threads(1)
-    features, velocity, timing = (torch.from_numpy(a) for a in arrays)
-    network = DynamicsNetwork()
-    optimizer = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=DECAY)
+    features, part, velocity, timing = (torch.from_numpy(a) for a in arrays)
+    alone = DynamicsNetwork(players=0)
+    alone.note_scale, alone.part_scale = network.note_scale, network.part_scale
+    alone.players.append(player)
+    player.train()
+    optimizer = torch.optim.AdamW(player.parameters(), lr=RATE, weight_decay=DECAY)
     batches = len(features) // BATCH
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, epochs * batches, pct_start=0.15)
     for epoch in range(epochs):
@@ -74,90 +103,44 @@ def train(arrays: tuple[np.ndarray, np.ndarray, np.ndarray], seed: int, epochs: 
         total = 0.0
         for i in range(batches):
             rows = order[i * BATCH : (i + 1) * BATCH]
-            x = features[rows].clone()
-            x[torch.rand(BATCH) < NO_BAR, :, BAR_COLUMN:] = 0
-            x[torch.rand(BATCH) < NO_BEAT, :, BEAT_COLUMN:] = 0
-            loss = loss_of(network, x, velocity[rows], timing[rows])
+            loss = loss_of(alone(*practise(features[rows], part[rows])), velocity[rows], timing[rows])
             optimizer.zero_grad()
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            torch.nn.utils.clip_grad_norm_(player.parameters(), 1.0)
             optimizer.step()
             schedule.step()
             total += loss.item()
-        print(f"epoch {epoch + 1}: loss {total / batches:.4f}", flush=True)
+        print(f"seed {seed}, epoch {epoch + 1}: loss {total / batches:.4f}", flush=True)
+
+
+def train(arrays: Arrays, seed: int, epochs: int) -> DynamicsNetwork:
+    """The trained network from features, rows, velocities and timings of windows."""
+    torch.set_num_threads(1)
+    torch.manual_seed(seed)
+    network = DynamicsNetwork()
+    features = torch.from_numpy(arrays[0])
+    network.normalise(features[features[:, :, 0] > 0], torch.from_numpy(arrays[1]))
+    for i, player in enumerate(network.players):
+        train_player(network, player, arrays, PLAYERS * seed + i, epochs)
     return network.eval()
 
 
-def network_predictor(network: DynamicsNetwork) -> Predictor:
-    """Whole pieces over the windows that the stage uses."""
+def match_spread(
+    network: DynamicsNetwork, level: float, sets: dict[str, list[Performance]]
+) -> tuple[float, float]:
+    """Bring the spread up to `SPREAD_SHARE` of the true one on either set; returns the factors.
 
-    def predict(piece: Performance) -> tuple[np.ndarray, np.ndarray]:
-        with torch.no_grad():
-            velocity, timing, _, _ = network(torch.from_numpy(split_windows(piece.features)))
-        count = len(piece.velocity)
-        return join_windows(velocity.numpy(), count), join_windows(timing.numpy(), count)
-
-    return predict
-
-
-def flat_predictor(pieces: list[Performance]) -> Predictor:
-    """The median velocity of the training notes everywhere, nothing late or early."""
-    level = float(np.median(np.concatenate([p.velocity for p in pieces])))
-    return lambda piece: (np.full(len(piece.velocity), level), np.zeros(len(piece.velocity)))
-
-
-def _neighbourhood(features: np.ndarray) -> np.ndarray:
-    """Features of each note and of `RIDGE_REACH` notes to either side, and a one."""
-    padded = np.pad(features, ((RIDGE_REACH, RIDGE_REACH), (0, 0)))
-    count = len(features)
-    columns = [padded[i : i + count] for i in range(2 * RIDGE_REACH + 1)]
-    return np.hstack([*columns, np.ones((count, 1), np.float32)]).astype(np.float64)
-
-
-def ridge_predictor(pieces: list[Performance]) -> Predictor:
-    """Ridge regression from a note's features and its neighbours'."""
-    size = FEATURES * (2 * RIDGE_REACH + 1) + 1
-    gram, moment = np.zeros((2, size, size)), np.zeros((2, size))
-    for piece in pieces:
-        x = _neighbourhood(piece.features)
-        gram[0] += x.T @ x
-        moment[0] += x.T @ piece.velocity
-        timed = np.isfinite(piece.timing)
-        gram[1] += x[timed].T @ x[timed]
-        moment[1] += x[timed].T @ piece.timing[timed]
-    weights = [
-        np.linalg.solve(g + RIDGE_PENALTY * np.eye(size), m) for g, m in zip(gram, moment, strict=True)
-    ]
-
-    def predict(piece: Performance) -> tuple[np.ndarray, np.ndarray]:
-        x = _neighbourhood(piece.features)
-        return np.clip(x @ weights[0], 0, 1), x @ weights[1]
-
-    return predict
-
-
-def score_all(pieces: list[Performance], predict: Predictor) -> dict[str, float]:
-    """The piano row over pieces, the centred velocity MAE, and the timing figures where timing is known."""
-    answers = [predict(p) for p in pieces]
-    velocity = np.concatenate([a[0] for a in answers]) * 127
-    true = np.concatenate([p.velocity for p in pieces]) * 127
-    index = np.repeat(np.arange(len(pieces)), [len(p.velocity) for p in pieces])
-    scores = velocity_scores(true, velocity)
-    phrasing = np.abs(centred(true, index) - centred(velocity, index))
-    scores["centred_velocity_mae"] = float(phrasing.mean())
-    timing = np.concatenate([p.timing for p in pieces])
-    if np.isfinite(timing).any():
-        scores |= timing_scores(timing, np.concatenate([a[1] for a in answers]))
-    return scores
-
-
-def bootstrap(pieces: list[Performance], predict: Predictor, rounds: int = 2000) -> tuple[float, float]:
-    """95 % interval of the velocity MAE, pieces drawn with replacement."""
-    errors = [np.abs(p.velocity - predict(p)[0]) * 127 for p in pieces]
-    total, count = np.array([e.sum() for e in errors]), np.array([len(e) for e in errors])
-    drawn = np.random.default_rng(0).integers(0, len(pieces), (rounds, len(pieces)))
-    low, high = np.percentile(total[drawn].sum(1) / count[drawn].sum(1), (2.5, 97.5))
-    return float(low), float(high)
+    GiantMIDI has no beats, and sets the factor without them; POP909 then sets that with beats.
+    """
+    factor = [1.0, 1.0]
+    # Not all of POP909 is on beats, so that its factor has to be approached.
+    for i, name in (0, "giantmidi"), *[(1, "pop909")] * 3:
+        network.match_spread(level, tuple(factor))
+        predict = network_predictor(network)
+        factor[i] *= SPREAD_SHARE / spread_share(sets[name], [predict(p) for p in sets[name]])
+        factor[i] = max(factor[i], 1.0)
+    network.match_spread(level, tuple(factor))
+    return tuple(factor)
 
 
 def main() -> None:
@@ -168,53 +151,101 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of the model")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seeds", type=int, default=1, help="train so many from --seed on; ship the first")
     parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument("--weights", type=Path, help="a folder of seedN.pt: skip training and export those")
     args = parser.parse_args()
     runs = Path("training/runs/dynamics")
     runs.mkdir(parents=True, exist_ok=True)
-    begin = time.process_time()
-    pop_train, pop_validation = load_pop909(args.data / "pop909")
-    level = float(np.mean(np.concatenate([p.velocity for p in pop_train])))
-    piano_train, piano_validation = load_giantmidi(args.data / "giantmidi-52", level)
-    # GiantMIDI is a sixth of the notes; windows that overlap more make up for it.
-    parts = windows(pop_train, WINDOW_NOTES), windows(piano_train, WINDOW_NOTES // 2)
-    network = train(tuple(np.concatenate(pair) for pair in zip(*parts, strict=True)), args.seed, args.epochs)
-    seconds = time.process_time() - begin
-    torch.save(network.state_dict(), runs / f"seed{args.seed}.pt")
-    predict = network_predictor(network)
-    everything = pop_train + piano_train
+    pop = load_pop909(args.data / "pop909")
+    level = float(np.mean(np.concatenate([p.velocity for p in pop["stage"].train])))
+    piano = load_giantmidi(args.data / "giantmidi-52", level)
+    sets = {"pop909": pop["stage"].validation, "giantmidi": piano.validation}
+    arrays = training_windows(pop, piano)
+    everything = pop["stage"].train + piano.train
     rows = {"flat": flat_predictor(everything), "ridge regression": ridge_predictor(everything)}
-    rows["dynamics"] = predict
-    sets = {"pop909": pop_validation, "giantmidi": piano_validation}
-    tables = {s: {name: score_all(pieces, row) for name, row in rows.items()} for s, pieces in sets.items()}
-    for name, table in tables.items():
-        for row, scores in table.items():
-            print(f"{name}, {row}: " + ", ".join(f"{k} {v:.4f}" for k, v in scores.items()))
-    interval = bootstrap(pop_validation, predict)
-    print(f"pop909 velocity MAE, 95 % interval over pieces: {interval[0]:.2f} to {interval[1]:.2f}")
-    chosen = np.linspace(0, len(pop_validation) - 1, EXAMPLES * 3 // 4).astype(int)
-    chosen_pieces = [pop_validation[i] for i in chosen] + piano_validation[: EXAMPLES // 4]
-    features, velocity, _ = (
-        np.stack(column) for column in zip(*(first_window(p) for p in chosen_pieces), strict=True)
-    )
-    card, prose = card_and_prose(tables, interval, args.seed, seconds, sets)
+    floors = {name: {s: [row(p) for p in pieces] for s, pieces in sets.items()} for name, row in rows.items()}
+    results = []
+    for seed in range(args.seed, args.seed + args.seeds):
+        if args.weights:
+            trained, seconds = load_weights(args.weights / f"seed{seed}.pt")
+        else:
+            begin = time.process_time()
+            trained = train(arrays, seed, args.epochs)
+            seconds = time.process_time() - begin
+            torch.save({"weights": trained.state_dict(), "seconds": seconds}, runs / f"seed{seed}.pt")
+        predict = network_predictor(trained)
+        free = {s: [predict(p) for p in pieces] for s, pieces in sets.items()}
+        factor = match_spread(trained, level, sets)
+        answers = {s: [predict(p) for p in pieces] for s, pieces in sets.items()}
+        tables = tables_of(sets, {**floors, "dynamics": answers, "dynamics, spread not matched": free})
+        annotated = pop["annotated"].validation
+        known = score_all(annotated, [predict(p) for p in annotated])
+        tables["pop909"]["dynamics, annotated beats and bars"] = known
+        intervals = {s: bootstrap(pieces, answers[s]) for s, pieces in sets.items()}
+        for name, table in tables.items():
+            for row, scores in table.items():
+                print(f"{name}, {row}: " + ", ".join(f"{k} {v:.4f}" for k, v in scores.items()))
+        print(f"seed {seed}: factors {factor}, 95 % intervals over pieces {intervals}", flush=True)
+        results.append((trained, tables, intervals, factor, seconds))
+    network, _, intervals, factor, seconds = results[0]
+    tables = [result[1] for result in results]
+    card, prose = card_and_prose(tables, intervals, factor, args.seed, seconds, sets)
+    features, part, target = reference_windows(sets)
     export_model(
         network,
         "dynamics",
-        {"features": (1, WINDOW_NOTES, FEATURES)},
+        {"features": (1, WINDOW_NOTES, NOTE_FEATURES), "part": (1, PART_FEATURES)},
         OUTPUTS,
         args.out,
-        {"features": features[:, None]},
-        velocity[:, None],
+        {"features": features[:, None], "part": part[:, None]},
+        target[:, None],
         {"kind": "absolute_error", "output": "velocity"},
         card,
         prose,
     )
 
 
-def first_window(piece: Performance) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Features, velocities and timings of the first window of a piece."""
-    return tuple(a[0] for a in windows([piece], len(piece.velocity)))
+def load_weights(path: Path) -> tuple[DynamicsNetwork, float]:
+    """A trained network, and the seconds of CPU that its training took."""
+    stored = torch.load(path, weights_only=True)
+    network = DynamicsNetwork()
+    network.load_state_dict(stored["weights"])
+    return network.eval(), stored["seconds"]
+
+
+def training_windows(pop: dict[str, Songs], piano: Songs) -> Arrays:
+    """All windows to train on; GiantMIDI is a sixth of the notes, and overlaps more to make up for it."""
+    parts = (
+        windows(pop["annotated"].train, WINDOW_NOTES),
+        windows(pop["stage"].train, WINDOW_NOTES, WINDOW_NOTES // 2),
+        windows(piano.train, WINDOW_NOTES // 3),
+    )
+    return tuple(np.concatenate(columns) for columns in zip(*parts, strict=True))
+
+
+def tables_of(
+    sets: dict[str, list[Performance]], rows: dict[str, dict[str, list[tuple[np.ndarray, np.ndarray]]]]
+) -> dict[str, dict[str, dict[str, float]]]:
+    """The scores of every row on each set and on all pieces together."""
+    tables = {
+        name: {row: score_all(pieces, answers[name]) for row, answers in rows.items()}
+        for name, pieces in sets.items()
+    }
+    pooled = [piece for pieces in sets.values() for piece in pieces]
+    tables["pooled"] = {
+        row: score_all(pooled, [a for name in sets for a in answers[name]]) for row, answers in rows.items()
+    }
+    return tables
+
+
+def reference_windows(sets: dict[str, list[Performance]]) -> Arrays:
+    """Features, rows and velocities of first windows, evenly over the validation pieces of both sets."""
+    songs, pieces = sets["pop909"], sets["giantmidi"]
+    chosen = np.linspace(0, len(songs) - 1, EXAMPLES * 3 // 4).astype(int)
+    firsts = [windows([p], len(p.velocity)) for p in [*(songs[i] for i in chosen), *pieces[: EXAMPLES // 4]]]
+    features, part, velocity, _ = (np.concatenate([first[i][:1] for first in firsts]) for i in range(4))
+    return features, part, velocity
 
 
 if __name__ == "__main__":

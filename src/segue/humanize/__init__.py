@@ -69,7 +69,7 @@ def _play(
         report["reason"] = "amount is 0"
         return StageResult(score, report)
     # Each track has its own stream, so that leaving one out does not change another.
-    drum_rng, *track_rngs = np.random.default_rng(seed).spawn(1 + len(score.tracks))
+    drum_rng, *track_rngs, pulse_rng = np.random.default_rng(seed).spawn(2 + len(score.tracks))
     human = [bool(entry.get("human_timing")) for entry in record.get("tracks", [])]
     human += [False] * (len(score.tracks) - len(human))
     changed: dict[int, Track] = {}
@@ -91,7 +91,7 @@ def _play(
     if pitched_tracks:
         rngs = {i: track_rngs[i] for i in pitched_tracks}
         phrased, report["pitched"] = play_pitched(
-            score, human, groove, follow, controls, models["pitched"], rngs, phrasing
+            score, human, groove, follow, controls, models["pitched"], rngs, pulse_rng, phrasing
         )
         report["pitched"]["follows_drums"] &= bool(drum_tracks or human_drums)
         changed |= phrased

@@ -46,8 +46,8 @@ def keeps(track: Track, what: str, controls: Controls) -> np.ndarray:
 
 def left_as_written(track: Track, controls: Controls) -> list[dict[str, str]]:
     """What notes of the track keep as written, and why, for the record."""
-    programs = np.unique(note_programs(track))
-    habits = [habit for habit in _habits(controls) if np.isin(programs, habit.programs).any()]
+    programs = set(note_programs(track).tolist())
+    habits = [habit for habit in _habits(controls) if not programs.isdisjoint(habit.programs)]
     return [{"keeps": habit.keeps, "reason": habit.reason} for habit in habits]
 
 

@@ -1,9 +1,10 @@
 """How well a reference's feel is taken and played: `python -m benchmarks.feel --data ../shared/data/groove`.
 
-Two tables. The first plays the hits of validation takes, quantised and at one velocity, with `variation: 0`:
-as the model plays them and with feels of several sources; errors against the drummer, mean over takes. The
-second renders takes with the project's own synthesizer and finds their onsets again; the bias that it prints,
-before correction, is what `feel_audio.BIAS_MS` holds.
+Three tables. The first plays the hits of validation takes, quantised and at one velocity, with
+`variation: 0`: as the model plays them and with feels of several sources; errors against the drummer, mean
+over takes. The second renders takes with the project's own synthesizer and finds their onsets again; the bias
+that it prints, before correction, is what `feel_audio.BIAS_MS` holds. The third asks in which unit timing
+carries over from one take of a drummer and style to another at another tempo (training and validation takes).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import csv
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import mir_eval
 import numpy as np
@@ -20,6 +22,7 @@ import numpy as np
 from segue import render
 from segue.config import check_stage
 from segue.humanize import feel_audio
+from segue.humanize.encoding import CLASS_OF_PITCH
 from segue.humanize.evaluate import Take, performances, read_take, replay
 from segue.humanize.feel import Feel
 from segue.humanize.feel_extract import feel_of
@@ -51,7 +54,7 @@ class Entry:
 
 
 def main() -> None:
-    """Print both tables."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=Path("../shared/data/groove"))
     options = parser.parse_args()
@@ -59,14 +62,16 @@ def main() -> None:
     print(reference_table(entries))
     print()
     print(audio_table(entries[::EVERY]))
+    print()
+    print(unit_table(options.data))
 
 
-def read_entries(folder: Path) -> list[Entry]:
-    """The validation takes of which a feel can be taken."""
+def read_entries(folder: Path, split: str = "validation") -> list[Entry]:
+    """The takes of a split of which a feel can be taken."""
     with (folder / "info.csv").open(newline="", encoding="utf-8") as file:
         rows = {row["midi_filename"]: row for row in csv.DictReader(file)}
     entries = []
-    for path in performances(folder, "validation"):
+    for path in performances(folder, split):
         row = rows[str(path.relative_to(folder))]
         try:
             take = read_take(path)
@@ -75,7 +80,8 @@ def read_entries(folder: Path) -> list[Entry]:
             middle = round(float(np.median(take.hits.step)) / 16) * 3840
             feel, first = feel_of(take.score, path.stem), feel_of(cut(take.score, middle), path.stem)
         except StageError as error:
-            print(f"{path.name}: left out: {error}")
+            if split == "validation":
+                print(f"{path.name}: left out: {error}")
             continue
         style = row["style"].split("/")[0]
         entries.append(Entry(take, row["drummer"], style, feel, first, take.hits.step * 240 >= middle))
@@ -101,19 +107,20 @@ def reference_table(entries: list[Entry]) -> str:
 
     for entry in entries:
         alike = pick(lambda e, me=entry: e is not me and (e.drummer, e.style) == (me.drummer, me.style))
-        feels = {
-            "the model": "none",
-            "its own feel": entry.feel,
-            "its first half": entry.first_half,
-            "same drummer and style": alike,
-            "any other take": pick(lambda e, me=entry: e is not me),
+        first = feel_to_dict(entry.first_half)
+        references: dict[str, dict[str, Any] | None] = {
+            "the model": {},
+            "its own feel": {"groove": feel_to_dict(entry.feel)},
+            "its first half": {"groove": first},
+            "its first half, 0.75 of the way from the model": {"blend": ["model", first, 0.75]},
+            "same drummer and style": alike and {"groove": feel_to_dict(alike)},
+            "any other take": {"groove": feel_to_dict(pick(lambda e, me=entry: e is not me))},
         }
         hits = entry.take.hits
-        for name, feel in feels.items():
-            if feel is None:
+        for name, reference in references.items():
+            if reference is None:
                 continue
-            groove = feel if isinstance(feel, str) else feel_to_dict(feel)
-            offset, velocity = replay(entry.take, 64, {**settings, "groove": groove}, models, 0)
+            offset, velocity = replay(entry.take, 64, settings | reference, models, 0)
             late = np.abs(offset - hits.offset) * 15000 / hits.bpm
             loud = np.abs(velocity - hits.velocity) * 127
             second = entry.in_second
@@ -206,6 +213,31 @@ def profile_error(entry: Entry, score: Score, data: bytes) -> tuple[float, float
     both = (count > 3) & (heard.count[:, 0] > 3)
     distance = np.abs(heard.timing.mean[both, 0] - timing[both])
     return float(distance.mean()), float(np.abs(timing[both]).mean())
+
+
+def unit_table(folder: Path) -> str:
+    """Errors in ms of one take's feel at the hits of another, timing carried over by powers of the tempo."""
+    entries = read_entries(folder, "train") + read_entries(folder)
+    powers = (0.0, 0.5, 1.0)
+    rows = []
+    for one in entries:
+        for two in entries:
+            if one is two or (one.drummer, one.style) != (two.drummer, two.style):
+                continue
+            ratio = one.feel.bpm / two.feel.bpm
+            hits, table = two.take.hits, one.feel.timing_tables.mean
+            late = table[hits.step % 16 * 3, CLASS_OF_PITCH[hits.pitch]]
+            late = np.where(np.isfinite(late), late, table[hits.step % 16 * 3, -1])
+            true = hits.offset * 15000 / hits.bpm
+            errors = [np.abs(true - late * ratio**power).mean() for power in powers]
+            rows.append((max(ratio, 1 / ratio), *errors))
+    table = np.array(rows)
+    lines = ["| tempos apart | pairs | as ms | in between | as shares of a step |", "|---|---|---|---|---|"]
+    for low, high in ((1.0, 1.1), (1.3, 1.6), (1.6, 2.5)):
+        within = table[(table[:, 0] >= low) & (table[:, 0] < high)]
+        figures = " | ".join(f"{error:.2f}" for error in within[:, 1:].mean(0))
+        lines.append(f"| {low} to {high} times | {len(within)} | {figures} |")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

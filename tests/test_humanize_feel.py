@@ -127,7 +127,7 @@ def test_meters(meter):
     [
         (Score(), "no notes"),
         (Score((Track("", 9, notes=make_notes([0, 480], [1, 1], [42, 42], 9)),)), "2 hits"),
-        (performance(np.random.default_rng(0).integers(-120, 120, 320), bars=40), "do not keep to its beats"),
+        (performance(np.random.default_rng(0).integers(-240, 240, 320), bars=40), "do not keep to its beats"),
     ],
 )
 def test_what_holds_no_feel_is_refused(score, reason):

@@ -255,13 +255,11 @@ def beat_starts(score: Score, until_tick: int | None = None) -> np.ndarray:
     """Start ticks of the felt beats, int64, shape (beats + 1,): the last entry ends the last bar."""
     bars = bar_starts(score, until_tick)
     meters = meters_from_zero(score)
-    meter_ticks = np.array([m.tick for m in meters])
-    index = np.searchsorted(meter_ticks, bars[:-1], "right") - 1
-    parts = [
-        np.arange(start, stop, meters[i].beat_ticks, dtype=np.int64)
-        for start, stop, i in zip(bars[:-1], bars[1:], index, strict=True)
-    ]
-    return np.concatenate([*parts, bars[-1:]])
+    index = np.searchsorted([m.tick for m in meters], bars[:-1], "right") - 1
+    length = np.array([m.beat_ticks for m in meters])[index]
+    count = -(-np.diff(bars) // length)
+    number = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+    return np.append(np.repeat(bars[:-1], count) + number * np.repeat(length, count), bars[-1])
 
 
 def meter_at(score: Score, tick: int) -> Meter:

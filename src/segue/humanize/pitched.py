@@ -22,6 +22,7 @@ from segue.score import Score, Track, seconds_from_ticks, seconds_per_tick
 if TYPE_CHECKING:
     from segue.humanize.feel_play import Reference
 
+ANSWERS = ("velocity", "timing", "velocity_spread", "timing_spread")
 #: Network answers are rounded to these before use, so that both backends decide alike.
 VELOCITY_ROUNDING = 1 / 127
 TIMING_ROUNDING_MS = 0.5
@@ -55,17 +56,16 @@ def phrase(ensemble: Ensemble, index: int, model: Model) -> Phrasing:
     inputs = ensemble.inputs(index)
     count, row = len(inputs.features), inputs.row[None]
     answers = [model(features=window[None], part=row) for window in split_windows(inputs.features)]
-    joined = {}
-    for name in ("velocity", "timing", "velocity_spread", "timing_spread"):
-        values = join_windows(np.stack([a[name][0] for a in answers]), count)
-        joined[name] = np.empty(count)
-        joined[name][inputs.order] = values
-    velocity = np.round(joined["velocity"] / VELOCITY_ROUNDING)
+    windows = np.stack([np.concatenate([answer[name] for name in ANSWERS]).T for answer in answers])
+    joined = np.empty((len(ANSWERS), count))
+    joined[:, inputs.order] = join_windows(windows, count).T
+    velocity, timing, velocity_spread, timing_spread = joined
+    velocity = np.round(velocity / VELOCITY_ROUNDING)
     return Phrasing(
         velocity=velocity - velocity.mean(),
-        timing=np.round(joined["timing"] / TIMING_ROUNDING_MS) * TIMING_ROUNDING_MS,
-        velocity_spread=joined["velocity_spread"] * 127 * LAPLACE_STD,
-        timing_spread=joined["timing_spread"] * LAPLACE_STD,
+        timing=np.round(timing / TIMING_ROUNDING_MS) * TIMING_ROUNDING_MS,
+        velocity_spread=velocity_spread * 127 * LAPLACE_STD,
+        timing_spread=timing_spread * LAPLACE_STD,
         on_beats=inputs.on_beats,
     )
 
@@ -137,8 +137,7 @@ def _play(
     timing, loudness = expected.timing, expected.velocity
     if controls.variation > 0:
         chord = chord_index(seconds_from_ticks(score, onset))
-        voice = np.arange(len(onset)) - np.searchsorted(chord, chord)
-        own = [sample_drift(chord, 0, rng, series=voice) for _ in range(2)]
+        own = rng.standard_normal((2, len(onset)))
         swell = mix(VELOCITY_COMMON, sample_drift(chord, VELOCITY_KEPT, rng), own[1])
         timing = timing + controls.variation * np.sqrt(TIMING_OWN) * expected.timing_spread * own[0]
         loudness = loudness + controls.variation * expected.velocity_spread * swell

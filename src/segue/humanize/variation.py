@@ -13,13 +13,12 @@ def sample_drift(
     `place` (n,) are integers in any order; `kept` is what remains of a deviation one place on. Notes of
     different `series` (n,) deviate independently, notes of one series and place together.
     """
-    keys = np.stack([np.broadcast_to(series, len(place)), place], axis=1)
-    order = np.lexsort((keys[:, 1], keys[:, 0]))
-    step = np.diff(keys[order], axis=0, prepend=keys[order][:1])
-    first = np.any(step != 0, axis=1)
+    series = np.broadcast_to(series, len(place))
+    order = np.lexsort((place, series))
+    step, other = (np.diff(key[order], prepend=key[order][:1]) for key in (place, series))
+    first = (step != 0) | (other != 0)
     first[:1] = True
-    distinct = step[first]
-    memory = np.where(distinct[:, 0] == 0, float(kept) ** np.maximum(distinct[:, 1], 0), 0.0)
+    memory = np.where(other[first] == 0, float(kept) ** np.maximum(step[first], 0), 0.0)
     memory[:1] = 0.0
     values = rng.standard_normal(len(memory)) * np.sqrt(1 - memory**2)
     if kept > 0:

@@ -105,6 +105,10 @@ def test_extract_from_a_recording(tmp_path, capsys):
     assert "take: 64 onsets at 8 places of a bar of 4/4 at 100 bpm" in capsys.readouterr().out
     feel = feel_from_json(saved.read_bytes())
     assert feel.timing.mean[6, 0] == pytest.approx(10, abs=2)
-    for wrong, reason in ((["--bpm", "9999"], "9999 is no tempo"), (["--meter", "4"], "4 is no meter")):
+    for wrong, reason in (
+        (["--bpm", "9999"], "9999 is no tempo"),
+        (["--meter", "4"], "4 is no meter"),
+        (["--first-downbeat", "nan"], "no second"),
+    ):
         assert main([*arguments[:5], *wrong]) == 2
         assert reason in capsys.readouterr().err

@@ -15,7 +15,7 @@ from segue.humanize.kit import keep_kit_together, main_hits, move_controls, runs
 from segue.humanize.moves import move_notes
 from segue.humanize.variation import mix, sample_drift
 from segue.runtime import Model
-from segue.score import TICKS_PER_QUARTER, Score, Track, meters_from_zero, seconds_from_ticks
+from segue.score import TICKS_PER_QUARTER, Score, Track, meters_from_zero, seconds_from_ticks, sort_notes
 
 if TYPE_CHECKING:
     from segue.humanize.feel_play import Reference
@@ -146,7 +146,14 @@ def play_drums(
         ),
     }
     deviation = shift + residual
+    order = order[leads(place_tick[order], notes["pitch"][order])]
     return changed, Groove(place_tick[order], deviation[order], (deviation - left)[order]), report
+
+
+def leads(place: np.ndarray, pitch: np.ndarray) -> np.ndarray:
+    """Which hits the other tracks follow, bool, (n,): the bass drum alone where it plays, else all."""
+    kick = CLASS_OF_PITCH[pitch] == KICK
+    return kick | ~np.isin(place, place[kick])
 
 
 def in_compound_meters(score: Score, onset: np.ndarray, expected: Performance) -> Performance:
@@ -250,12 +257,15 @@ def human_residual(score: Score, onset: np.ndarray) -> np.ndarray:
 
 def human_groove(score: Score, tracks: Sequence[Track]) -> Groove:
     """The groove of drum tracks that a human played: grid places and the deviations from them."""
-    onsets = [track.notes["onset_tick"].astype(np.int64) for track in tracks if len(track.notes)]
-    if not onsets:
+    parts = [track.notes for track in tracks if len(track.notes)]
+    if not parts:
         return Groove(np.zeros(0, np.int64), np.zeros(0), np.zeros(0))
-    onset = np.sort(np.concatenate(onsets))
+    notes = sort_notes(np.concatenate(parts))
+    onset = notes["onset_tick"].astype(np.int64)
     residual = human_residual(score, onset)
-    return Groove(np.rint(onset - residual).astype(np.int64), residual, residual)
+    place = np.rint(onset - residual).astype(np.int64)
+    leading = leads(place, notes["pitch"])
+    return Groove(place[leading], residual[leading], residual[leading])
 
 
 def follow_nearest(onset: np.ndarray, shift: np.ndarray, reach_ticks: float) -> np.ndarray:

@@ -40,8 +40,8 @@ MAX_REFERENCE_MS = 80.0
 class Phrasing:
     """What the network expects of a track's notes, each (n,).
 
-    `velocity` relative to the track's mean, MIDI units; `timing` in ms; spreads as standard deviations in
-    the same units. `on_beats` says whether the piece's beats and bars were used.
+    `velocity` in MIDI units and `timing` in ms, both relative to the track's mean; spreads as standard
+    deviations in the same units. `on_beats` says whether the piece's beats and bars were used.
     """
 
     velocity: np.ndarray
@@ -61,9 +61,10 @@ def phrase(ensemble: Ensemble, index: int, model: Model) -> Phrasing:
     joined[:, inputs.order] = join_windows(windows, count).T
     velocity, timing, velocity_spread, timing_spread = joined
     velocity = np.round(velocity / VELOCITY_ROUNDING)
+    timing = np.round(timing / TIMING_ROUNDING_MS) * TIMING_ROUNDING_MS
     return Phrasing(
         velocity=velocity - velocity.mean(),
-        timing=np.round(timing / TIMING_ROUNDING_MS) * TIMING_ROUNDING_MS,
+        timing=timing - timing.mean(),
         velocity_spread=velocity_spread * 127 * LAPLACE_STD,
         timing_spread=timing_spread * LAPLACE_STD,
         on_beats=inputs.on_beats,

@@ -462,7 +462,7 @@ def test_the_first_half_of_a_take_tells_more_of_its_second_than_the_model():
     model, feel = np.array(rows[::2]).mean(0), np.array(rows[1::2]).mean(0)
     assert len(rows) >= 20
     assert feel[0] < 0.95 * model[0]
-    assert feel[1] < 0.8 * model[1]
+    assert feel[1] < 0.9 * model[1]
 
 
 # On the command line.

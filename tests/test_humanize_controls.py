@@ -52,6 +52,7 @@ class FixedDrummer:
             "velocity": velocity[None],
             "offset_spread": spread,
             "velocity_spread": spread,
+            "style": np.full((1, 10), 0.1),
         }
 
 

@@ -26,6 +26,7 @@ class WildDrummer:
             "offset": offset[None],
             "velocity": velocity,
             "offset_spread": spread,
+            "style": np.full((1, 10), 0.1),
             "velocity_spread": spread,
         }
 

@@ -29,7 +29,8 @@ class Late:
 
     def __call__(self, features):
         full = {"offset": 1 / 8, "velocity": 64 / 127, "offset_spread": 0.1, "velocity_spread": 0.1}
-        return {name: np.full((1, 32, 9), value) for name, value in full.items()}
+        answers = {name: np.full((1, 32, 9), value) for name, value in full.items()}
+        return answers | {"style": np.full((1, 10), 0.1)}
 
 
 def take(path, late=30, bars=4, meter=(4, 4), velocity=64, channel=9, us=500_000):

@@ -1,11 +1,11 @@
-"""The groove network: bidirectional GRUs over 32 sixteenths, whose answers are averaged."""
+"""The groove network: bidirectional GRUs over 32 sixteenths, their mean, and a guess of the style."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-from segue.humanize.encoding import CLASS_COUNT, FEATURES, WINDOW_STEPS
+from segue.humanize.encoding import CLASS_COUNT, FEATURES, PATTERN, SLOT_STEPS, STYLES, TEMPO, WINDOW_STEPS
 from training.common.recurrent import GruBank
 
 #: Least spreads that the network may state: timing in steps, velocity in [0, 1].
@@ -13,6 +13,22 @@ MIN_TIMING_SPREAD = 0.02
 MIN_VELOCITY_SPREAD = 0.02
 #: Players in the network, and units of each of their layers.
 PLAYERS, HIDDEN = 2, 64
+DROPOUT = 0.25
+
+
+class WholeUnitDropout(nn.Module):
+    """Dropout that silences the same units over the whole window (Gal and Ghahramani 2016)."""
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`x` is (batch, steps, units)."""
+        if not self.training:
+            return x
+        kept = torch.rand(x.shape[0], 1, x.shape[2]) > self.share
+        return x * (kept / (1 - self.share))
 
 
 class Player(nn.Module):
@@ -22,11 +38,11 @@ class Player(nn.Module):
     [0, 1], and the spread of either, in the same units (the scale of a Laplace distribution).
     """
 
-    def __init__(self, hidden: int = HIDDEN, dropout: float = 0.5) -> None:
+    def __init__(self, hidden: int = HIDDEN, dropout: float = DROPOUT) -> None:
         super().__init__()
         self.first = nn.GRU(FEATURES, hidden, batch_first=True, bidirectional=True)
         self.second = nn.GRU(2 * hidden, hidden, batch_first=True, bidirectional=True)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = WholeUnitDropout(dropout)
         self.head = nn.Linear(2 * hidden, 4 * CLASS_COUNT)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -49,16 +65,34 @@ class Player(nn.Module):
         )
 
 
+class StyleGuess(nn.Module):
+    """The probability of each of `STYLES`, (batch, 10), from the pattern of the piece and its tempo alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.score = nn.Linear(SLOT_STEPS * CLASS_COUNT + 2, len(STYLES))
+
+    def logits(self, features: Tensor) -> Tensor:
+        """Unnormalised, (batch, 10), from `features` (batch, 32, FEATURES)."""
+        pattern = features[:, :SLOT_STEPS, PATTERN].flatten(1)
+        return self.score(torch.cat([pattern, features[:, 0, TEMPO]], dim=1))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """See the class."""
+        return torch.softmax(self.logits(features), dim=1)
+
+
 class GrooveNetwork(nn.Module):
-    """The mean of several players, inputs and outputs as theirs.
+    """The mean of its players, inputs and outputs as theirs, and a guess of the style.
 
     `matched` holds for offset and velocity and each step a centre and a factor: answers are moved away from
     the centre by the factor, so that their spread comes nearer to the drummers' (a mean varies too little).
     """
 
-    def __init__(self, players: int = PLAYERS) -> None:
+    def __init__(self, players: int = PLAYERS, hidden: int = HIDDEN) -> None:
         super().__init__()
-        self.players = nn.ModuleList(Player() for _ in range(players))
+        self.players = nn.ModuleList(Player(hidden) for _ in range(players))
+        self.style = StyleGuess()
         self.register_buffer("matched", torch.tensor([0.0, 1.0]).repeat(2, WINDOW_STEPS, 1))
 
     def match_spread(self, centre: Tensor, factor: Tensor) -> None:
@@ -74,7 +108,7 @@ class GrooveNetwork(nn.Module):
         """The same network for TFLite, where all players take each step together."""
         return WrittenOutGroove(self)
 
-    def forward(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """See the class."""
         hidden = self.hidden(features)
         answers = [player.answer(x) for player, x in zip(self.players, hidden, strict=True)]
@@ -84,14 +118,14 @@ class GrooveNetwork(nn.Module):
         centre, factor = self.matched[:, None, :, :1], self.matched[:, None, :, 1:]
         offset = centre[0] + factor[0] * (offset - centre[0])
         velocity = centre[1] + factor[1] * (velocity - centre[1])
-        return offset.clamp(-0.5, 0.5), velocity.clamp(0, 1), timing, dynamics
+        return offset.clamp(-0.5, 0.5), velocity.clamp(0, 1), timing, dynamics, self.style(features)
 
 
 class WrittenOutGroove(GrooveNetwork):
     """A `GrooveNetwork` whose recurrent layers are written out, see `training.common.recurrent`."""
 
     def __init__(self, network: GrooveNetwork) -> None:
-        super().__init__(len(network.players))
+        super().__init__(len(network.players), network.players[0].first.hidden_size)
         self.load_state_dict(network.state_dict())
         self.first = GruBank([player.first for player in network.players])
         self.second = GruBank([player.second for player in network.players])

@@ -78,7 +78,7 @@ def _play(
     groove, follow = human_groove(score, human_drums), 1.0
     if drum_tracks:
         changed, groove, report["drums"] = play_drums(
-            score, drum_tracks, human, controls, push, models["drums"], drum_rng, reference
+            score, drum_tracks, human, controls, push, models["drums"], drum_rng, reference, settings["style"]
         )
         follow = max(controls[i].timing_share for i in drum_tracks)
     elif reference and not reference.is_of_notes and not human_drums:

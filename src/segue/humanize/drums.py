@@ -10,7 +10,7 @@ import numpy as np
 
 from segue.humanize.controls import Controls, accented, extra_moves
 from segue.humanize.encoding import CLASS_COUNT, CLASS_OF_PITCH, CLASSES, SLOT_STEPS, STEP_TICKS
-from segue.humanize.groove import Grid, Performance, grid_of, perform
+from segue.humanize.groove import AUTO, Grid, Performance, grid_of, perform, style_report
 from segue.humanize.kit import keep_kit_together, main_hits, move_controls, runs, stroke_velocity
 from segue.humanize.moves import move_notes
 from segue.humanize.variation import mix, sample_drift
@@ -70,13 +70,15 @@ def play_drums(
     model: Model,
     rng: np.random.Generator,
     reference: Reference | None = None,
+    style: str = AUTO,
 ) -> tuple[dict[int, Track], Groove, dict[str, Any]]:
     """The drum tracks `indices` as one kit: new tracks by index, the groove that they make, and a report.
 
     `human` says of every track of the score whether a human has played it; such a track's own deviation from
     the grid is replaced, any other note keeps its distance from the grid. `controls` holds every track's
     settings, `class_push` (10,) the push of each drum class in ms, last that of no class. The groove is
-    without swing and push. What a `reference` knows comes in the place of the network's answers.
+    without swing and push. What a `reference` knows comes in the place of the network's answers. `style`
+    says how the network plays, see `perform`.
     """
     tracks = [score.tracks[i] for i in indices]
     sizes = [len(track.notes) for track in tracks]
@@ -92,12 +94,12 @@ def play_drums(
     mains, main = np.unique(leader, return_inverse=True)
     residual = np.where(played_before, human_residual(score, onset) if played_before.any() else 0, 0)
     residual = residual[mains][main]
-    expected = perform(score, model, onset[mains], notes["pitch"][mains], velocity[mains])
+    expected = perform(score, model, onset[mains], notes["pitch"][mains], velocity[mains], style)
     expected = in_compound_meters(score, onset[mains], expected)
     expected = in_fast_runs(score, onset[mains], classes[mains], expected)
     expected = replace(expected, velocity=stroke_velocity(notes["pitch"][mains], expected.velocity))
     shift = expected_shift(expected.offset, (grid.residual - residual)[mains])
-    report: dict[str, Any] = {}
+    report: dict[str, Any] = {"style": style_report(style, expected.guess)}
     if reference:
         expected, shift, report["reference"] = reference.play_drums(
             score, (onset - residual)[mains], notes[mains], expected, shift

@@ -35,9 +35,29 @@ CLASSES = (
     "ride",
 )
 CLASS_COUNT = len(CLASSES)
+#: Styles that the network takes as a condition, in the order of its inputs: the primary styles of the Groove
+#: MIDI Dataset of which it holds at least ten minutes of 4/4 by at least two drummers.
+STYLES = (
+    "rock",
+    "latin",
+    "funk",
+    "jazz",
+    "hiphop",
+    "afrobeat",
+    "neworleans",
+    "afrocuban",
+    "dance",
+    "soul",
+)
 #: Inputs of the network for one step: hits, how often the piece has them there, step within the beat, place
-#: in the slot, tempo, step length.
-FEATURES = 2 * CLASS_COUNT + 4 + 2 + 2
+#: in the slot, tempo, step length, style.
+FEATURES = 2 * CLASS_COUNT + 4 + 2 + 2 + len(STYLES)
+#: Columns of the inputs.
+PATTERN = slice(CLASS_COUNT, 2 * CLASS_COUNT)
+BEAT = slice(PATTERN.stop, PATTERN.stop + 4)
+PLACE = slice(BEAT.stop, BEAT.stop + 2)
+TEMPO = slice(PLACE.stop, PLACE.stop + 2)
+STYLE = slice(TEMPO.stop, FEATURES)
 
 _PITCHES: dict[str, tuple[int, ...]] = {
     "kick": (35, 36),
@@ -77,22 +97,25 @@ def slot_pattern(hits: np.ndarray) -> np.ndarray:
     return (hits.sum(-3) / np.maximum(played, 1)).astype(np.float32)
 
 
-def window_features(hits: np.ndarray, bpm: np.ndarray, pattern: np.ndarray) -> np.ndarray:
+def window_features(
+    hits: np.ndarray, bpm: np.ndarray, pattern: np.ndarray, style: np.ndarray | None = None
+) -> np.ndarray:
     """Network inputs, float32, shape (windows, 32, FEATURES).
 
     `hits` is (windows, 32, 9), 1 where a class sounds; `bpm` is (windows,) in quarters a minute; `pattern` is
-    (16, 9) or (windows, 16, 9), what `slot_pattern` says of the piece.
+    (16, 9) or (windows, 16, 9), what `slot_pattern` says of the piece; `style` is (10,) or (windows, 10), how
+    much the piece is of each of `STYLES`, not given where nothing is known of it.
     """
-    count = len(hits)
     step = np.arange(WINDOW_STEPS)
-    features = np.zeros((count, WINDOW_STEPS, FEATURES), np.float32)
+    features = np.zeros((len(hits), WINDOW_STEPS, FEATURES), np.float32)
     features[:, :, :CLASS_COUNT] = hits > 0
-    features[:, :, CLASS_COUNT : 2 * CLASS_COUNT] = np.tile(pattern, (2, 1))
-    features[:, step, 2 * CLASS_COUNT + step % 4] = 1
+    features[:, :, PATTERN] = np.tile(pattern, (2, 1))
+    features[:, step, BEAT.start + step % 4] = 1
     phase = 2 * np.pi * (step % SLOT_STEPS) / SLOT_STEPS
-    features[:, :, -4] = np.sin(phase)
-    features[:, :, -3] = np.cos(phase)
-    features[:, :, -2:] = tempo_features(bpm)[:, None]
+    features[:, :, PLACE] = np.stack([np.sin(phase), np.cos(phase)], axis=1)
+    features[:, :, TEMPO] = tempo_features(bpm)[:, None]
+    if style is not None:
+        features[:, :, STYLE] = np.broadcast_to(style, (len(hits), len(STYLES)))[:, None]
     return features
 
 

@@ -10,6 +10,7 @@ by the network's offset on top.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from segue.humanize.encoding import (
     CLASS_OF_PITCH,
     SLOT_STEPS,
     STEP_TICKS,
+    STYLES,
     WINDOW_STEPS,
     cells_from_hits,
     slot_pattern,
@@ -29,6 +31,8 @@ from segue.score import Score, bar_starts, seconds_per_tick
 #: Network answers are rounded to these before use, so that both backends decide alike.
 OFFSET_ROUNDING = 1 / 128
 VELOCITY_ROUNDING = 1 / 127
+#: The style that is read from the pattern.
+AUTO = "auto"
 #: Standard deviation of a Laplace distribution of scale 1.
 LAPLACE_STD = np.sqrt(2)
 
@@ -51,12 +55,14 @@ class Performance:
     """What the network expects at each drum note: arrays (n,), NaN where a note is of no drum class.
 
     `offset` in steps, `velocity` in MIDI units, spreads of either as standard deviations in the same units.
+    `guess` is the probability of each of `STYLES` by the pattern, (10,), None where no note is of a class.
     """
 
     offset: np.ndarray
     velocity: np.ndarray
     offset_spread: np.ndarray
     velocity_spread: np.ndarray
+    guess: np.ndarray | None = None
 
 
 def grid_of(score: Score, onset: np.ndarray) -> Grid:
@@ -74,10 +80,16 @@ def grid_of(score: Score, onset: np.ndarray) -> Grid:
 
 
 def perform(
-    score: Score, model: Model, onset: np.ndarray, pitch: np.ndarray, velocity: np.ndarray
+    score: Score,
+    model: Model,
+    onset: np.ndarray,
+    pitch: np.ndarray,
+    velocity: np.ndarray,
+    style: str = AUTO,
 ) -> Performance:
     """The expected performance of the drum notes (n,) of a piece, all drum tracks together.
 
+    `style` is one of `STYLES`, or `AUTO`: then the network hears the style in the pattern itself.
     Of several hits in one cell the loudest is played as the network says, and the others keep their share of
     its velocity.
     """
@@ -95,21 +107,40 @@ def perform(
     first = np.full(len(used), np.iinfo(np.int64).max)
     np.minimum.at(first, row, onset[known])
     bpm = 60 / (960 * seconds_per_tick(score, first))
-    slots = _play_slots(model, (chosen >= 0).reshape(len(used), SLOT_STEPS, CLASS_COUNT), used, bpm)
+    hits = (chosen >= 0).reshape(len(used), SLOT_STEPS, CLASS_COUNT)
+    condition = np.array([name == style for name in STYLES], np.float32)
+    slots, guess = _play_slots(model, hits, used, bpm, condition)
     values = slots.reshape(4, -1)[:, cell]
     loudest = velocity[known][chosen.reshape(-1)[cell]]
     values[1:4:2] *= velocity[known] / loudest
     answers[:, known] = values
     offset, loudness, offset_spread, loudness_spread = answers
     return Performance(
-        offset, loudness * 127, offset_spread * LAPLACE_STD, loudness_spread * 127 * LAPLACE_STD
+        offset, loudness * 127, offset_spread * LAPLACE_STD, loudness_spread * 127 * LAPLACE_STD, guess
     )
 
 
-def _play_slots(model: Model, hits: np.ndarray, used: np.ndarray, bpm: np.ndarray) -> np.ndarray:
-    """Answers (4, slots, 16, 9) for the used slots: offset, velocity, spread of offset, spread of velocity.
+def style_report(style: str, guess: np.ndarray | None) -> dict[str, Any]:
+    """What the record says of the style: the one asked for or the likeliest, and how likely it is.
 
-    `hits` is (slots, 16, 9), `used` the slots' places in the piece, `bpm` (slots,). A window begins at every
+    `guess` is `Performance.guess`.
+    """
+    inferred = style == AUTO
+    if guess is None:
+        return {"name": None if inferred else style, "inferred": inferred, "probability": None}
+    index = int(np.argmax(guess)) if inferred else STYLES.index(style)
+    return {"name": STYLES[index], "inferred": inferred, "probability": round(float(guess[index]), 2)}
+
+
+def _play_slots(
+    model: Model, hits: np.ndarray, used: np.ndarray, bpm: np.ndarray, style: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Answers for the used slots and the probability of each style, (10,).
+
+    The answers are (4, slots, 16, 9): offset, velocity, spread of offset, spread of velocity.
+
+    `hits` is (slots, 16, 9), `used` the slots' places in the piece, `bpm` (slots,), `style` (10,)
+    the condition. A window begins at every
     slot whose successor is used as well; a slot without neighbours is a window of its own, the second half
     empty.
     """
@@ -126,8 +157,9 @@ def _play_slots(model: Model, hits: np.ndarray, used: np.ndarray, bpm: np.ndarra
     tempo = np.round(bpm[starts], 3)
     keys = [(window.tobytes(), t) for window, t in zip(windows > 0, tempo.tolist(), strict=True)]
     distinct = {key: i for i, key in reversed(list(enumerate(keys)))}
-    features = window_features(windows, tempo, slot_pattern(hits))
-    played = {key: _answer(model, features[i : i + 1]) for key, i in distinct.items()}
+    features = window_features(windows, tempo, slot_pattern(hits), style)
+    answers = {key: _answer(model, features[i : i + 1]) for key, i in distinct.items()}
+    played = {key: answer for key, (answer, _) in answers.items()}
     total = np.zeros((4, count, SLOT_STEPS, CLASS_COUNT))
     seen = np.zeros(count)
     for start, pair, key in zip(starts.tolist(), paired.tolist(), keys, strict=True):
@@ -136,13 +168,14 @@ def _play_slots(model: Model, hits: np.ndarray, used: np.ndarray, bpm: np.ndarra
         if pair:
             total[:, start + 1] += played[key][:, SLOT_STEPS:]
             seen[start + 1] += 1
-    return total / seen[:, None, None]
+    # The guess depends on the pattern of the piece and on the tempo, which may change: the first bars decide.
+    return total / seen[:, None, None], answers[keys[0]][1]
 
 
-def _answer(model: Model, features: np.ndarray) -> np.ndarray:
-    """The network's four outputs for one window, rounded, shape (4, 32, 9)."""
+def _answer(model: Model, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What the network plays in one window, rounded, (4, 32, 9), and its guess of the style, (10,)."""
     out = model(features=features)
-    return np.stack(
+    played = np.stack(
         [
             np.round(out["offset"][0] / OFFSET_ROUNDING) * OFFSET_ROUNDING,
             np.round(out["velocity"][0] / VELOCITY_ROUNDING) * VELOCITY_ROUNDING,
@@ -150,3 +183,4 @@ def _answer(model: Model, features: np.ndarray) -> np.ndarray:
             out["velocity_spread"][0],
         ]
     ).astype(np.float64)
+    return played, np.asarray(out["style"][0], np.float64)

@@ -137,10 +137,12 @@ def write_forms(case: Case, folder: Path) -> list[Form]:
     tflite_files("int8 weights", "int8", eight, "dynamic int8")
     if (path := _dynamic_onnx(first)) is not None:
         add("dynamic int8", path, plain)
+    network = case.network
     for share in PRUNED if case.fine_tune else ():
-        network, kept = prune(case.network, share)
+        # Each goes on from the one before, so that a network does not lose most of its weights at once.
+        network, kept = prune(network, share)
         case.fine_tune(network, kept)
-        onnx_file(f"{share:.0%} pruned, fp32", f"pruned{share:.0%}", finished(network))
+        onnx_file(f"{share:.0%} pruned, fp32", f"pruned{share:.0%}", finished(round_weights(network, "fp32")))
     if case.half_size:
         network = case.half_size()
         onnx_file("half size, fp32", "half_fp32", finished(round_weights(network, "fp32")))

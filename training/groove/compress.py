@@ -17,9 +17,8 @@ from training.common.weights import apply_masks
 from training.groove.data import Windows
 from training.groove.learn import (
     BATCH,
-    EPOCHS,
+    CYCLES,
     OFFSET_SQUARE,
-    RATE,
     VELOCITY_ERROR,
     loss_of,
     practise,
@@ -30,7 +29,7 @@ from training.groove.network import HIDDEN, PLAYERS, GrooveNetwork
 from training.groove.train import OUTPUTS, load, load_all, match_spread, reference_windows
 
 #: Passes over the training windows that a pruned network gets, and their rate.
-_PASSES, _RATE = 5, 1.5e-3
+_TUNING = (5, 1.5e-3)
 #: The mean over the training steps, as in the training itself.
 _MEMORY = 0.99
 _COLUMNS = {
@@ -46,7 +45,7 @@ _PROSE = """
 
 
 def case(data: Path, runs: Path) -> Case:
-    """The trained groove network, scored on the validation split as in the card's first row of its own."""
+    """The trained groove network, scored on the validation split window by window."""
     windows, _, validation = load_all(data)
     network, _ = load(0)
     features = tensors(validation)[0].numpy()
@@ -66,31 +65,27 @@ def case(data: Path, runs: Path) -> Case:
         columns=_COLUMNS,
         prose=_PROSE,
         finish=lambda network: match_spread(network, validation),
-        fine_tune=lambda network, kept: fine_tune(network, kept, windows),
-        half_size=lambda: half_size(network, windows, runs / "half.pt"),
+        fine_tune=lambda network, kept: fine_tune(network, kept, windows, runs),
+        half_size=lambda: half_size(network, windows, runs),
     )
 
 
-def fine_tune(network: GrooveNetwork, kept: list[Tensor], windows: Windows) -> None:
+def fine_tune(network: GrooveNetwork, kept: list[Tensor], windows: Windows, runs: Path) -> None:
     """Train what pruning has left of a network, all players on the same windows."""
 
     def loss(*batch: Tensor) -> Tensor:
         return sum(loss_of(player, *batch) for player in network.players)
 
-    _learn(network, windows, _PASSES, _RATE, loss, lambda: apply_masks(network, kept))
+    def train() -> None:
+        _learn(network, windows, *_TUNING, loss, lambda: apply_masks(network, kept))
+
+    _once(network, network, runs / "pruned", train)
 
 
-def half_size(teacher: GrooveNetwork, windows: Windows, path: Path) -> GrooveNetwork:
-    """Half of the players, who learn from the drummers and from the answers of all.
-
-    Kept in `path`, and taken from there for the same teacher.
-    """
+def half_size(teacher: GrooveNetwork, windows: Windows, runs: Path) -> GrooveNetwork:
+    """Half of the players, who learn from the drummers and from the answers of all."""
     network = GrooveNetwork(PLAYERS // 2, HIDDEN)
     network.style.load_state_dict(teacher.style.state_dict())
-    digest = hashlib.sha256(b"".join(p.detach().numpy().tobytes() for p in teacher.parameters())).hexdigest()
-    if path.is_file() and (stored := torch.load(path, weights_only=True))["teacher"] == digest:
-        network.load_state_dict(stored["weights"])
-        return network
 
     def loss(x: Tensor, hits: Tensor, offset: Tensor, velocity: Tensor) -> Tensor:
         with torch.no_grad():
@@ -105,9 +100,20 @@ def half_size(teacher: GrooveNetwork, windows: Windows, path: Path) -> GrooveNet
             total = total + loss_of(player, x, hits, offset, velocity)
         return total
 
-    _learn(network, windows, EPOCHS, RATE, loss)
-    torch.save({"teacher": digest, "weights": network.state_dict()}, path)
+    _once(network, teacher, runs / "half", lambda: _learn(network, windows, *CYCLES[0], loss))
     return network
+
+
+def _once(network: GrooveNetwork, source: GrooveNetwork, folder: Path, train: Callable[[], None]) -> None:
+    """Train `network`, or load what an earlier run with the same `source` has kept in `folder`."""
+    source_bytes = b"".join(p.detach().numpy().tobytes() for p in source.parameters())
+    path = folder / f"{hashlib.sha256(source_bytes).hexdigest()[:16]}.pt"
+    if path.is_file():
+        network.load_state_dict(torch.load(path, weights_only=True))
+        return
+    train()
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.save(network.state_dict(), path)
 
 
 def _learn(

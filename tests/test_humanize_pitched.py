@@ -141,6 +141,15 @@ def test_notes_on_no_grid_have_no_places():
     assert not Ensemble(score).inputs(0).on_beats
 
 
+def test_the_melody_stands_out_of_block_chords():
+    """In a part of its own the top note is louder than the middle and, by a little, the first."""
+    expected = phrase(Ensemble(song(block_chords())), 0, load_model("dynamics"))
+    velocity, timing = expected.velocity.reshape(-1, 4), expected.timing.reshape(-1, 4)
+    assert velocity[:, 3].mean() > velocity[:, 1:3].mean() + 4
+    assert timing[:, 3].mean() < timing[:, :3].mean() - 2
+    assert np.abs(timing).max() < 25
+
+
 @pytest.mark.skipif(not POP909.is_dir(), reason="the training data are not here")
 def test_pop_songs_are_phrased_on_beats_with_a_players_range():
     found, ranges = 0, []

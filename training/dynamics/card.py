@@ -54,8 +54,7 @@ def card_and_prose(
         },
         "interval_95": {name: [round(x, 2) for x in interval] for name, interval in intervals.items()},
         "training": {
-            "command": f"python -m training.dynamics.train --data ../shared/data --out models/dynamics"
-            f" --seeds {len(seeds)}",
+            "command": "python -m training.dynamics.train --data ../shared/data --out models/dynamics",
             "seconds": round(seconds),
             "seed": seed,
         },
@@ -168,13 +167,20 @@ ONNX Runtime 0.52 ms, LiteRT 0.46 ms.
 
 ## Intended use and limits
 Learned from the piano; on other instruments it gives phrasing by contour, density and place in the bar,
-not the instrument's own. A good part of what it knows is the level of a song, from its texture; the
-stage takes only the deviations from the track's mean. Timing is small (a few ms) and hardly predictable
-without a score: a chord's top note comes first by a few ms, and most of the rest comes from
-`variation`. How far the spread goes beyond what is expected is a choice: the factor makes errors
-slightly larger and the playing livelier.
+not the instrument's own. A part without others beside it is phrased by its own melody, as GiantMIDI's
+are, and one with others as an accompaniment, as POP909's: in block chords on their own the top note is 15
+louder than the mean and 4 ms early. Short, simple pieces get less of a range than songs (a standard
+deviation of 3 to 7). A good part of what it knows is the level of a song, from its texture; the stage
+takes only the deviations from the track's mean. Timing is small (a few ms) and hardly predictable without
+a score: a chord's top note comes first by a few ms, and most of the rest comes from `variation`. How far
+the spread goes beyond what is expected is a choice: the factor makes errors slightly larger and the
+playing livelier.
 
 ## Tried and left out
+- No beats at all: a velocity MAE of 10.31 instead of 10.24 on POP909; most of what beats tell, intervals tell
+  too.
+- Leaving the other tracks out of some of POP909's windows: parts on their own were then phrased as
+  accompaniments, the top note of block chords 1 above the mean.
 - Timing from POP909: in nine songs of ten, five notes of six or more lie on one grid to 4 ticks, so it has
   next to nothing to teach.
 - The order of a chord's notes in time, and exact durations, as inputs: both give away what is asked (a

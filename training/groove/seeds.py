@@ -37,9 +37,9 @@ def main() -> None:
     rows = {
         name: {
             key: {
-                "mean": round(float(np.mean(values)), 4),
-                "sd": round(float(np.std(values, ddof=1)), 4),
-                "seeds": [round(float(v), 4) for v in values],
+                "mean": round(float(np.mean(values)), 5),
+                "sd": round(float(np.std(values, ddof=1)), 5),
+                "seeds": [round(float(v), 5) for v in values],
             }
             for key, values in ((key, [table[name][key] for table in tables]) for key in tables[0][name])
         }

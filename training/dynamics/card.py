@@ -82,12 +82,11 @@ phrasing.
 The mean of {PLAYERS} players, each of {convolutions} residual convolutions ({CHANNELS} channels, 5 taps,
 dilations {dilations}) over {WINDOW_NOTES} notes by chord and pitch. Input for each note: pitch and
 register, its place in the chord and under the highest and lowest notes around it, intervals in time and
-durations
-(rounded to half octaves), density near and far against that of the piece, repetition, place in the
-piece, place in beat and bar where the piece tells, and what the other tracks do meanwhile. A row of
-figures of the whole part (register, texture, rhythm, tempo, share of the other tracks) tells what kind
-of playing it is. Output for each note: velocity, timing in ms, and the spread of both (scale of a
-Laplace distribution).
+durations (rounded to half octaves), density near and far against that of the piece, repetition, place in
+the piece, place in beat and bar where the piece tells, and what the other tracks do meanwhile. A row of
+figures of the whole part (register, texture, rhythm, tempo, share of the other tracks) tells what kind of
+playing it is. Output for each note: velocity, timing in ms, and the spread of both (scale of a Laplace
+distribution).
 
 Velocities are moved away from the mean of the training notes, where the piece tells its beats by the factor
 {factor[1]:.3f} and elsewhere by {factor[0]:.3f}, so that their standard deviation is 72 % of the players' on
@@ -98,9 +97,8 @@ POP909 piano tracks (Wang et al. 2020), MIT: played velocities, onsets almost al
 no timing to learn. 52 pieces of GiantMIDI-Piano (Kong et al. 2020), CC BY 4.0: velocities and onsets
 transcribed from recordings, no beats; their velocities are shifted to POP909's mean level. Timing is
 learned from GiantMIDI alone, as what can be told without a score: distance of a chord's notes from their
-mean, and of a chord
-from an even pulse within even runs. Split by song; versions of one song (shared melodic six-grams) and
-movements by one composer stay together. Validation: {sizes}.
+mean, and of a chord from an even pulse within even runs. Split by song; versions of one song (shared
+melodic six-grams) and movements by one composer stay together. Validation: {sizes}.
 
 POP909's files run over a grid that nobody played to. Training saw each song twice, with the annotated
 beats and bars, and with the beats that the stage finds in the file by itself (in {found} of {songs}
@@ -111,8 +109,9 @@ Whole pieces. Spreads are predicted / true standard deviations. `centred`: veloc
 mean, which is what the stage plays. The floors: the median of the training notes everywhere; ridge
 regression from all that the network is told of a note, of four notes to either side, and of the part.
 
-{measured}
-95 % intervals of the model's velocity MAE over pieces: {ranges}. Timing is measured where it is known:
+{measured}95 % intervals of the model's velocity MAE over pieces: {ranges}.
+
+Timing is measured where it is known:
 
 | GiantMIDI timing | MAE ms | spread |
 |---|---|---|
@@ -143,7 +142,7 @@ def velocity_table(title: str, table: Table) -> str:
 def bars(seeds: list[Tables]) -> str:
     """What was asked for and what is reached, on each set, over all trainings."""
     lines = [
-        f"What is asked for, and the mean and the range over {len(seeds)} training seeds:\n",
+        f"What is asked for, and the mean and the range over {len(seeds)} training seeds:\n\n",
         "| set | MAE under flat (15 %) | MAE under ridge (5 %) | spread of the true one (70 %) |\n",
         "|---|---|---|---|\n",
     ]

@@ -8,8 +8,8 @@ module `training/<name>/compress.py` with a function `case(data, runs) -> Case`.
 What changes a network's answers (rounding, pruning, another network) is done in PyTorch, so both runtimes get
 the same weights; how the weights are stored changes nothing (`training.common.pack`). Only the integer
 kernels of *dynamic int8* round the inputs of every product, too. Times are of one thread and a batch of one;
-forms take turns in several rounds, and the least median of a form counts, so that other work on the machine
-hits all alike. Loading is told in processor time.
+forms take turns, each in a fresh process that has no other model, and the least median of a form counts, so
+that other work on the machine hits all alike. Loading is told in processor time.
 """
 
 from __future__ import annotations
@@ -19,10 +19,8 @@ import importlib
 import json
 import re
 import shutil
-import statistics
 import subprocess
 import sys
-import time
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -42,22 +40,36 @@ from training.common.weights import prune, round_weights
 Run = Callable[..., Arrays]
 
 PRUNED = (0.25, 0.5, 0.75)
-_ROUNDS, _CALLS, _WARM_UP, _LOADS = 12, 150, 30, 12
+#: Fresh processes a form, loads and rounds of calls in each.
+_PROCESSES, _LOADS, _ROUNDS, _CALLS = 4, 10, 15, 100
 _PROBE = """
-import sys, numpy as np
+import json, statistics, sys, time
+import numpy as np
 from pathlib import Path
 from segue.runtime import open_weights
 path, outputs, example = Path(sys.argv[1]), sys.argv[2].split(","), dict(np.load(sys.argv[3]))
+loads, rounds, calls = map(int, sys.argv[4:])
 if path.suffix == ".onnx":
     import onnxruntime
 else:
     import ai_edge_litert.interpreter
-resident = lambda: int(Path("/proc/self/statm").read_text().split()[1]) * 4
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4 / 1024
+def seconds(clock, action):
+    started = clock()
+    action()
+    return clock() - started
 before = resident()
 session = open_weights(path, outputs)
 for _ in range(20):
     session.run(example)
-print(resident() - before)
+memory = resident() - before
+medians = [
+    statistics.median(seconds(time.perf_counter, lambda: session.run(example)) for _ in range(calls))
+    for _ in range(rounds)
+]
+load = min(seconds(time.process_time, lambda: open_weights(path, outputs)) for _ in range(loads))
+print(json.dumps({"memory_mib": memory, "load_ms": load * 1e3, "ms": min(medians) * 1e3}))
 """
 
 
@@ -168,22 +180,17 @@ def _dynamic_onnx(path: Path) -> Path | None:
 
 def measure(case: Case, forms: list[Form]) -> list[dict[str, Any]]:
     """A row for each form: what the table shows, unrounded."""
-    example = {name: np.ascontiguousarray(v[0], np.float32) for name, v in case.examples.items()}
-    stored = forms[0].path.with_name("example.npz")
-    np.savez(stored, **example)
-    sessions, rows = [], []
+    calls = [
+        {name: np.ascontiguousarray(v[i], np.float32) for name, v in case.examples.items()}
+        for i in range(len(next(iter(case.examples.values()))))
+    ]
+    example = forms[0].path.with_name("example.npz")
+    np.savez(example, **calls[0])
+    rows: list[dict[str, Any]] = []
     truth: list[Arrays] = []
     for form in forms:
-        loads = []
-        for _ in range(_LOADS):
-            started = time.process_time()
-            session = open_weights(form.path, case.outputs)
-            loads.append(time.process_time() - started)
-        sessions.append(session)
-        answers = [
-            session.run({k: np.ascontiguousarray(v[i], np.float32) for k, v in case.examples.items()})
-            for i in range(len(next(iter(case.examples.values()))))
-        ]
+        session = open_weights(form.path, case.outputs)
+        answers = [session.run(given) for given in calls]
         truth = truth or answers
         data = form.path.read_bytes()
         rows.append(
@@ -193,8 +200,6 @@ def measure(case: Case, forms: list[Form]) -> list[dict[str, Any]]:
                 "parameters": form.parameters,
                 "kib": len(data) / 1024,
                 "zip_kib": len(zlib.compress(data, 9)) / 1024,
-                "load_ms": min(loads) * 1e3,
-                "memory_mib": _memory(form.path, case.outputs, stored) / 1024,
                 "difference": max(
                     float(np.abs(a[k] - b[k]).max())
                     for a, b in zip(truth, answers, strict=True)
@@ -203,33 +208,22 @@ def measure(case: Case, forms: list[Form]) -> list[dict[str, Any]]:
                 "scores": case.score(lambda run=session.run, **inputs: run(inputs)),
             }
         )
-        print(form.path.name, rows[-1], flush=True)
-    medians: list[list[float]] = [[] for _ in forms]
-    for _ in range(_ROUNDS):
-        for session, own in zip(sessions, medians, strict=True):
-            own.append(_median_ms(session.run, example))
-    for row, own in zip(rows, medians, strict=True):
-        row["ms"] = min(own)
+        row = rows[-1]
         row["worst"] = max(row["scores"][k] / rows[0]["scores"][k] - 1 for k in case.columns)
+        print(form.path.name, row, flush=True)
+    for _ in range(_PROCESSES):
+        for form, row in zip(forms, rows, strict=True):
+            for key, value in _cost(form.path, case.outputs, example).items():
+                row[key] = min(value, row.get(key, value))
     return rows
 
 
-def _median_ms(run: Callable[[Arrays], Arrays], example: Arrays) -> float:
-    for _ in range(_WARM_UP):
-        run(example)
-    times = []
-    for _ in range(_CALLS):
-        started = time.perf_counter()
-        run(example)
-        times.append(time.perf_counter() - started)
-    return statistics.median(times) * 1e3
-
-
-def _memory(path: Path, outputs: list[str], example: Path) -> int:
-    """KiB by which a fresh process grows when it loads and runs the file."""
-    command = [sys.executable, "-c", _PROBE, str(path), ",".join(outputs), str(example)]
+def _cost(path: Path, outputs: list[str], example: Path) -> dict[str, float]:
+    """MiB by which a fresh process grows when it loads and runs the file, and its times."""
+    numbers = map(str, (_LOADS, _ROUNDS, _CALLS))
+    command = [sys.executable, "-c", _PROBE, str(path), ",".join(outputs), str(example), *numbers]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return int(done.stdout)
+    return json.loads(done.stdout)
 
 
 def table(case: Case, rows: list[dict[str, Any]]) -> str:

@@ -51,6 +51,13 @@ def test_divergence_leaves_empty_groups_out():
     assert grouped_kl(true, predicted, np.array([16, 20])) == pytest.approx(np.log(2) - 0.25)
 
 
+def test_equal_values_are_a_point_though_rounding_gives_them_a_spread():
+    equal, step = np.full(28, 100 / 127), np.arange(28)
+    assert equal[step % 4 == 0].std() > 0
+    assert grouped_kl(np.linspace(0, 1, 28), equal, step) == float("inf")
+    assert grouped_kl(equal, equal.copy(), step) == 0
+
+
 def test_every_column_of_the_table_is_there():
     rng = np.random.default_rng(0)
     offset, velocity = rng.normal(0, 0.1, 400), rng.uniform(0, 1, 400)

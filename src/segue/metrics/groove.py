@@ -54,12 +54,17 @@ def gaussian_kl(true_mean: float, true_spread: float, mean: float, spread: float
     return float(np.log(spread / true_spread) + ratio - 0.5)
 
 
+def _gaussian(values: np.ndarray) -> tuple[float, float]:
+    """Mean and spread of values (n,), n > 0; a point where all are equal, which rounding would spread."""
+    return (float(values[0]), 0.0) if np.ptp(values) == 0 else (float(values.mean()), float(values.std()))
+
+
 def grouped_kl(true: np.ndarray, predicted: np.ndarray, step: np.ndarray) -> float:
     """Mean of KL(true || predicted) over the groups of `step` mod 4, Gaussians; empty groups are left out."""
     true, predicted = np.asarray(true, float), np.asarray(predicted, float)
     group = np.asarray(step) % GROUPS
     values = [
-        gaussian_kl(t.mean(), t.std(), p.mean(), p.std())
+        gaussian_kl(*_gaussian(t), *_gaussian(p))
         for t, p in ((true[group == g], predicted[group == g]) for g in range(GROUPS))
         if len(t)
     ]

@@ -171,6 +171,14 @@ def test_triplets_are_a_grid_and_no_deviation():
     assert human_residual(Score(), onset).tolist() == [0, 0, 0, 0, 0, 0, 12, -9]
 
 
+@pytest.mark.parametrize("meters", [(Meter(0, 1, 8), Meter(480, 4, 4)), (Meter(0, 7, 8),)])
+def test_triplets_are_counted_from_the_bar_line(meters):
+    begin = meters[-1].tick + np.arange(3)[:, None] * meters[-1].bar_ticks
+    onset = np.add(begin, [0, 320, 640, 960, 1280, 1600]).ravel()
+    assert human_residual(Score(meters=meters), onset + 7).tolist() == [7] * 18
+    assert human_residual(Score(meters=meters), onset[1:] - 7).tolist() == [-7] * 17
+
+
 @pytest.mark.parametrize("human", [(), (0,)])
 @pytest.mark.parametrize("third", [320, 640])
 def test_swung_hits_stay_near_their_place(third, human):

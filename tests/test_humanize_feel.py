@@ -265,6 +265,13 @@ def test_drums_the_reference_does_not_play():
     assert found.level.tolist() == [0, 0, 0, 0, 3]
 
 
+def test_just_before_a_bar_line_lies_the_next_bar():
+    score = Score((drum_loop(2),), meters=(Meter(0, 4, 4),))
+    where = places_of(score, np.array([3840 - 8, 3840 + 8]))
+    assert where.bar.tolist() == [1, 1]
+    assert where.place.tolist() == [0, 0]
+
+
 def test_another_meter_finds_places_of_the_beat():
     feel = feel_of(performance(np.where(np.arange(32) % 2, 40, 0)), "")
     ticks = np.arange(6) * 480

@@ -133,6 +133,17 @@ def test_bars_are_known_where_the_file_tells():
     assert downbeat.tolist() == [i // 4 % 4 == 0 for i in range(256)]
 
 
+@pytest.mark.parametrize("late", [0, 20])
+def test_a_last_bar_that_is_not_played_to_its_end_is_a_whole_bar(late):
+    onset = np.r_[np.arange(16) * 960, 15360, 15840] + late
+    score = song(Track("keys", notes=make_notes(onset, np.full(18, 400), np.full(18, 60), 80)))
+    felt = felt_beats(score)
+    assert felt.bars[-2:] == pytest.approx([15360 + late, 19200 + late], abs=1)
+    # A place of 1 is that of the next bar's 0, which is off by the rounding of `felt`.
+    place = places_of(score, felt, onset).bar[-2:]
+    assert (place + 0.5) % 1 - 0.5 == pytest.approx([0, 0.125], abs=1e-3)
+
+
 def test_notes_on_no_grid_have_no_places():
     onset = np.cumsum(np.random.default_rng(0).integers(100, 700, 64))
     track = Track("free", notes=make_notes(onset, np.full(64, 200), np.full(64, 60), 80))

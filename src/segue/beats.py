@@ -12,7 +12,7 @@ import numpy as np
 from segue.score import Score, bar_starts, beat_starts
 
 #: Mean resultant of onsets on the circle of sixteenths from which they count as gathered.
-_GATHERED = 0.6
+GATHERED = 0.6
 #: Largest distance of the grid from the sixteenths, in beats, that counts as agreement.
 _AGREES = 0.04
 #: Distance from a beat, in beats, within which a note counts as being on it.
@@ -71,7 +71,7 @@ def phase_of(notes: np.ndarray, grid: Grid) -> float:
     duration = np.minimum(notes["duration_tick"] / length, 2)
     mean = np.exp(8j * np.pi * onset).mean()
     sixteenth = float(np.angle(mean)) / (8 * np.pi)
-    apart = abs(mean) > _GATHERED and abs(sixteenth) > _AGREES
+    apart = abs(mean) > GATHERED and abs(sixteenth) > _AGREES
     if not apart and grid.count.max() > 1:
         return 0.0
     if not apart:

@@ -251,12 +251,26 @@ def bar_starts(score: Score, until_tick: int | None = None) -> np.ndarray:
     return np.concatenate([*starts, [end]])
 
 
+def bar_index(score: Score, ticks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The start ticks of the bars, as `bar_starts` has them up to the last of `ticks`, and the bar of each.
+
+    Both int64; the second has the shape of `ticks`, and indexes the first.
+    """
+    bars = bar_starts(score, int(np.max(ticks, initial=0)) + 1)
+    return bars, np.clip(np.searchsorted(bars, ticks, "right") - 1, 0, len(bars) - 2)
+
+
+def meter_index(score: Score, ticks: np.ndarray) -> np.ndarray:
+    """Index into `meters_from_zero` of the meter in force at each tick, int64, of the same shape."""
+    starts = [meter.tick for meter in meters_from_zero(score)]
+    return np.maximum(np.searchsorted(starts, ticks, "right") - 1, 0)
+
+
 def beat_starts(score: Score, until_tick: int | None = None) -> np.ndarray:
     """Start ticks of the felt beats, int64, shape (beats + 1,): the last entry ends the last bar."""
     bars = bar_starts(score, until_tick)
-    meters = meters_from_zero(score)
-    index = np.searchsorted([m.tick for m in meters], bars[:-1], "right") - 1
-    length = np.array([m.beat_ticks for m in meters])[index]
+    beat_ticks = np.array([m.beat_ticks for m in meters_from_zero(score)])
+    length = beat_ticks[meter_index(score, bars[:-1])]
     count = -(-np.diff(bars) // length)
     number = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
     return np.append(np.repeat(bars[:-1], count) + number * np.repeat(length, count), bars[-1])

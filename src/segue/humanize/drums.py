@@ -15,7 +15,16 @@ from segue.humanize.kit import keep_kit_together, main_hits, move_controls, runs
 from segue.humanize.moves import move_notes
 from segue.humanize.variation import mix, sample_drift
 from segue.runtime import Model
-from segue.score import TICKS_PER_QUARTER, Score, Track, meters_from_zero, seconds_from_ticks, sort_notes
+from segue.score import (
+    TICKS_PER_QUARTER,
+    Score,
+    Track,
+    bar_index,
+    meter_index,
+    meters_from_zero,
+    seconds_from_ticks,
+    sort_notes,
+)
 
 if TYPE_CHECKING:
     from segue.humanize.feel_play import Reference
@@ -166,8 +175,7 @@ def in_compound_meters(score: Score, onset: np.ndarray, expected: Performance) -
     """
     meters = meters_from_zero(score)
     compound = np.array([m.beat_ticks * m.denominator != 4 * TICKS_PER_QUARTER for m in meters])
-    at = np.maximum(np.searchsorted([m.tick for m in meters], onset, "right") - 1, 0)
-    mine = compound[at] & np.isfinite(expected.offset)
+    mine = compound[meter_index(score, onset)] & np.isfinite(expected.offset)
     if not mine.any():
         return expected
     offset, velocity = expected.offset.copy(), expected.velocity.copy()
@@ -249,9 +257,12 @@ def blend_velocity(
 def human_residual(score: Score, onset: np.ndarray) -> np.ndarray:
     """Ticks (n,) by which a human's notes lie off their grid: sixteenths, or triplets."""
     straight = grid_of(score, onset).residual.astype(float)
+    # From the bar line, as a bar need not begin on a quarter of the piece; just before one lies the next bar.
+    bars, bar = bar_index(score, onset + STEP_TICKS // 2)
+    within = onset - bars[bar]
     third = TICKS_PER_QUARTER / 3
-    triplet = onset - np.rint(onset / third) * third
-    beat = (onset + STEP_TICKS // 2) // TICKS_PER_QUARTER
+    triplet = within - np.rint(within / third) * third
+    beat = bars[bar] + (within + STEP_TICKS // 2) // TICKS_PER_QUARTER * TICKS_PER_QUARTER
     _, back = np.unique(beat, return_inverse=True)
     error = [np.bincount(back, np.abs(r))[back] for r in (straight, triplet)]
     return np.where(error[1] < TRIPLET_RATIO * error[0], triplet, straight)

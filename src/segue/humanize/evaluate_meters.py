@@ -16,7 +16,7 @@ from segue.humanize.encoding import STEP_TICKS
 from segue.humanize.evaluate import Take, hits_of, interval_of_mean, known_hits, read_score, replay
 from segue.metrics.groove import step_seconds
 from segue.runtime import Model
-from segue.score import TICKS_PER_QUARTER, Score, bar_starts, meters_from_zero
+from segue.score import TICKS_PER_QUARTER, Score, bar_index, meters_from_zero
 from segue.stage import Settings
 
 #: Grids beside sixteenths, by the distance of their lines in ticks.
@@ -54,8 +54,8 @@ def written_places(score: Score, onset: np.ndarray) -> tuple[np.ndarray, str]:
 
     The grid is a value of `TRIPLETS`, or "".
     """
-    bars = bar_starts(score, int(onset.max()) + STEP_TICKS)
-    bar = bars[np.clip(np.searchsorted(bars, onset + STEP_TICKS // 2, "right") - 1, 0, len(bars) - 2)]
+    bars, index = bar_index(score, onset + STEP_TICKS // 2)
+    bar = bars[index]
     within = onset - bar
     straight = np.rint(within / STEP_TICKS) * STEP_TICKS
     crowding = {unit: _crowding(within, unit) for unit in (STEP_TICKS, *TRIPLETS)}

@@ -23,7 +23,7 @@ from segue.humanize.feel import (
     moments,
 )
 from segue.midi import MidiError, read_midi
-from segue.score import TICKS_PER_QUARTER, Score, bar_starts, meters_from_zero, seconds_per_tick
+from segue.score import TICKS_PER_QUARTER, Score, bar_index, meter_index, meters_from_zero, seconds_per_tick
 from segue.stage import StageError
 
 #: Fewer hits than this are no feel.
@@ -52,13 +52,12 @@ class Places:
 
 def places_of(score: Score, meant: np.ndarray) -> Places:
     """The places of notes from the ticks (n,) where they are meant to begin."""
-    bars = bar_starts(score, int(meant.max(initial=0)) + 1)
-    bar = np.clip(np.searchsorted(bars, np.rint(meant), "right") - 1, 0, len(bars) - 2)
+    # What lies just before a bar line belongs to it.
+    bars, bar = bar_index(score, np.rint(meant) + NEAR_PLACE_TICKS)
     within = meant - bars[bar]
     place = np.rint(within / PLACE_TICKS).astype(np.int64)
     place = np.where(np.abs(within - place * PLACE_TICKS) <= NEAR_PLACE_TICKS, place, -1)
-    meter = np.searchsorted([m.tick for m in meters_from_zero(score)], bars[bar], "right") - 1
-    return Places(bar, place, meter)
+    return Places(bar, place, meter_index(score, bars[bar]))
 
 
 def feel_from_midi(data: bytes, name: str) -> Feel:

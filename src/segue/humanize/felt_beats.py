@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from segue.beats import beat_grid, phase_of, shift_grid
+from segue.beats import GATHERED, beat_grid, phase_of, shift_grid
 from segue.humanize.phrasing import Places
 from segue.score import Score, bar_starts, seconds_from_ticks
 
@@ -19,10 +19,6 @@ from segue.score import Score, bar_starts, seconds_from_ticks
 GRID_TOLERANCE = 0.03
 #: ... the share of notes that must do so, and the share that must begin on a beat.
 GRID_SHARE, BEAT_SHARE = 0.8, 0.15
-
-
-#: Mean resultant of onsets on the circle of sixteenths from which their mean tells how early or late all are.
-GATHERED = 0.6
 
 
 @dataclass(frozen=True)
@@ -57,8 +53,11 @@ def felt_beats(score: Score) -> FeltBeats:
     mean = np.exp(8j * np.pi * place_between(notes["onset_tick"], grid.ticks)).mean()
     rest = round(float(np.angle(mean)) / (8 * np.pi), 3) if abs(mean) > GATHERED else 0.0
     lengths = np.diff(grid.ticks)
-    beats = grid.ticks + rest * np.append(lengths, lengths[-1])
-    return FeltBeats(beats, None if bars is None else np.interp(bars, grid.ticks, beats), phase + rest)
+    later = rest * np.append(lengths, lengths[-1])
+    if bars is not None:
+        # The last bar ends after the last beat that is played.
+        bars = bars + np.interp(bars, grid.ticks, later)
+    return FeltBeats(grid.ticks + later, bars, phase + rest)
 
 
 def places_of(score: Score, felt: FeltBeats, onset: np.ndarray) -> Places | None:

@@ -18,7 +18,7 @@ from segue import svg
 from segue.humanize.controls import role_of
 from segue.humanize.drums import human_residual
 from segue.humanize.encoding import CLASS_OF_PITCH, CLASSES
-from segue.score import Meter, Score, Track, bar_starts, meters_from_zero, seconds_from_ticks
+from segue.score import Meter, Score, Track, bar_index, meter_index, meters_from_zero, seconds_from_ticks
 from segue.stage import ROLES, Record
 
 WIDTH, LEFT, PLOT, GAP, TOP = 980, 150, 370, 80, 96
@@ -78,12 +78,11 @@ def groove_rows(before: Score, after: Score, record: Record) -> tuple[list[Row],
     if not columns:
         return [], meters_from_zero(before)[0], 0
     name, table = np.concatenate(names), np.concatenate(columns, axis=1)
-    bars = bar_starts(before, int(table[0].max()) + 1)
-    bar = np.searchsorted(bars, table[0], "right") - 1
+    bars, bar = bar_index(before, table[0])
     meters = meters_from_zero(before)
     kinds = [(m.numerator, m.denominator) for m in meters]
     kind = np.array([kinds.index(k) for k in kinds])
-    of_note = kind[np.searchsorted([m.tick for m in meters], bars[bar], "right") - 1]
+    of_note = kind[meter_index(before, bars[bar])]
     shown = int(np.bincount(of_note).argmax())
     table[0] -= bars[bar]
     rows = []

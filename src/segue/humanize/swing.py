@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from segue.humanize import jazz_swing
-from segue.score import TICKS_PER_QUARTER, Score, bar_starts, meters_from_zero, seconds_per_tick
+from segue.score import TICKS_PER_QUARTER, Score, bar_index, meter_index, meters_from_zero, seconds_per_tick
 
 STRAIGHT = 0.5
 JAZZ = "jazz"
@@ -53,12 +53,11 @@ def jazz_ratio(score: Score, ticks: np.ndarray) -> np.ndarray:
 
 def _quarters(score: Score, ticks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The start of the quarter in which each tick lies, and whether this quarter may swing, (n,) each."""
-    bars = bar_starts(score, int(ticks.max()) + 1)
-    bar = np.clip(np.searchsorted(bars, ticks, "right") - 1, 0, len(bars) - 2)
+    bars, bar = bar_index(score, ticks)
     start = bars[bar] + (ticks - bars[bar]) // TICKS_PER_QUARTER * TICKS_PER_QUARTER
-    meters = meters_from_zero(score)
-    meter = np.searchsorted([m.tick for m in meters], bars[bar], "right") - 1
-    in_quarters = np.array([m.denominator <= 4 for m in meters])[meter]
+    in_quarters = np.array([m.denominator <= 4 for m in meters_from_zero(score)])[
+        meter_index(score, bars[bar])
+    ]
     return start, in_quarters & (start + TICKS_PER_QUARTER <= bars[bar + 1])
 
 

@@ -116,12 +116,23 @@ def bootstrap_mae(windows: Windows, offset: np.ndarray, rounds: int = 2000) -> t
     return float(low), float(high)
 
 
+def first_player(network: GrooveNetwork) -> GrooveNetwork:
+    """A network of the first player alone: half the size and half the time."""
+    one = GrooveNetwork(players=1)
+    one.players[0].load_state_dict(network.players[0].state_dict())
+    one.style.load_state_dict(network.style.state_dict())
+    return one.eval()
+
+
 def measure(network: GrooveNetwork, validation: Windows) -> dict[str, dict[str, float]]:
     """Rows of the groove table of a network on the validation split; matches its spread on the way."""
     rows = {
         "groove, spread not matched": score_all(validation, *predict(network, validation)),
         "groove, factors from other takes": matched_elsewhere(network, validation),
     }
+    one = first_player(network)
+    match_spread(one, validation)
+    rows["groove, one player alone"] = score_all(validation, *predict(one, validation))
     match_spread(network, validation)
     own = own_pattern(torch.from_numpy(validation.hits).float()).numpy()
     guess = guess_style(network, validation)

@@ -44,8 +44,9 @@ Every form is scored window by window on the validation split, its spread matche
 ship, in both files: float arithmetic, so ONNX and TFLite play the same music. *Dynamic int8* in TFLite is the
 fastest form, but its answers jump with the last bits of a sum, so it would play a little differently from
 ONNX and from one processor to another. The pruned networks were trained on for five passes each, one after
-the other; their files stay as large, because dense kernels do not skip zeros. The half-size network, one
-player that learnt from the drummers and from both players here, is what to take where a quarter of a
+the other; their files stay as large, because dense kernels do not skip zeros. The half-size network is one
+player that learnt from the drummers and from both players here; one of the two players by itself, as large,
+is nearer to the drummers (the row `one player alone` above) and is what to take where a quarter of a
 millisecond or 300 KiB are too much.
 """
 

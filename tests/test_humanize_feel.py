@@ -289,6 +289,11 @@ def test_another_meter_finds_places_of_the_beat():
     assert result.report["drums"]["reference"]["by_place_in_beat"] == len(waltz.tracks[0].notes)
 
 
+def test_a_path_that_nobody_has_read_is_not_taken_for_the_model():
+    with pytest.raises(TypeError):
+        apply(performance(), check_stage("humanize", {"groove": "take.mid"}))
+
+
 def test_the_record_says_what_came_from_where():
     result = with_groove(band(), groove(performance(20)), variation=0)
     assert result.report["reference"]["parts"] == [

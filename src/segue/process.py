@@ -39,7 +39,7 @@ class StageSpec:
     models: dict[str, str]
     seed: int
     environment: str = ""
-    files: dict[str, str] = field(default_factory=dict)
+    files: dict[str, Any] = field(default_factory=dict)
 
     @property
     def fingerprint(self) -> str:

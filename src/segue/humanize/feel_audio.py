@@ -37,6 +37,8 @@ MOST_S, PART_S = 600, 30
 #: Tempos that are looked for, around the one that listeners tap most readily, and how far from it in octaves
 #: a tempo is half as likely.
 SLOWEST_BPM, FASTEST_BPM, USUAL_BPM, OCTAVES = 50, 220, 115, 0.9
+#: So much is searched for them, and what is found may be wrong by this share.
+SEARCHED_S, CLOSE = 60, 0.005
 
 
 def feel_from_audio(
@@ -119,11 +121,23 @@ def agreement(onsets: np.ndarray, strength: np.ndarray, period_s: np.ndarray) ->
 
 
 def find_quarter(onsets: np.ndarray, strength: np.ndarray) -> float:
-    """The length of a quarter in seconds that fits onsets (n,) of some strength (n,) best."""
+    """The length of a quarter in seconds that fits onsets (n,) of some strength (n,) best.
+
+    Looked for among all tempos in the first minute, and in the whole close to what is found there.
+    """
+    first = max(int(np.searchsorted(onsets, onsets[0] + SEARCHED_S, "right")), FEWEST_HITS)
+    quarter_s = _best_quarter(onsets[:first], strength[:first], SLOWEST_BPM, FASTEST_BPM)
+    if first >= len(onsets):
+        return quarter_s
+    return _best_quarter(onsets, strength, 60 / quarter_s / (1 + CLOSE), 60 / quarter_s * (1 + CLOSE))
+
+
+def _best_quarter(onsets: np.ndarray, strength: np.ndarray, slowest: float, fastest: float) -> float:
+    """The quarter in seconds of those from `slowest` to `fastest`, in bpm, that fits the onsets best."""
     length = onsets[-1] - onsets[0]
     # From one to the next the last onset moves by a twentieth of a sixteenth.
-    count = int(np.ceil(np.log(FASTEST_BPM / SLOWEST_BPM) * length * FASTEST_BPM / 60 * 4 * 20))
-    bpm = np.geomspace(SLOWEST_BPM, FASTEST_BPM, max(count, 2))
+    count = int(np.ceil(np.log(fastest / slowest) * length * fastest / 60 * 4 * 20))
+    bpm = np.geomspace(slowest, fastest, max(count, 2))
     score = np.zeros(len(bpm))
     for part in np.array_split(np.arange(len(bpm)), len(bpm) // 2000 + 1):
         quarter = 60 / bpm[part]

@@ -50,12 +50,12 @@ def read_feel(
     path = PurePath(file.path)
     suffix = path.suffix.lower()
     if suffix in AUDIO_SUFFIXES:
-        from segue.humanize.feel_audio import feel_from_audio
+        from segue.humanize.feel_audio import MOST_S, feel_from_audio
 
         if bpm is not None and not SLOWEST_BPM <= bpm <= FASTEST_BPM:
             raise StageError(f"{bpm:g} is no tempo of music; give one from {SLOWEST_BPM} to {FASTEST_BPM}")
-        if first_downbeat_s is not None and not np.isfinite(first_downbeat_s):
-            raise StageError(f"{first_downbeat_s} is no second of a recording; give where a bar begins")
+        if first_downbeat_s is not None and not 0 <= first_downbeat_s <= MOST_S:
+            raise StageError(f"{first_downbeat_s:g} is no second of a recording; give where a bar begins")
         return feel_from_audio(file.data, path.stem, bpm, first_downbeat_s, _meter(meter or "4/4"))
     if any(given is not None for given in (bpm, first_downbeat_s, meter)):
         raise StageError("its file tells tempo, bars and meter by itself; give them for recordings alone")

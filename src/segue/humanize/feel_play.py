@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 #: Where a note found its answer: at its place in the bar, in the beat, anywhere, or nowhere.
 LEVELS = ("by_place_in_bar", "by_place_in_beat", "by_drum")
 NOWHERE = len(LEVELS)
+#: What may stand in the settings `groove` and `blend` instead of a feel.
+NONE, MODEL = "none", "model"
 #: In a feel that swings the off-beat eighth lies on the triplet; what is beyond that is timing.
 SWUNG = SWUNG_OFFBEAT / PLACES_PER_QUARTER
 
@@ -64,7 +66,7 @@ class Reference:
         """Its parts, and where the meter of `score` is another, for the record."""
         parts = []
         for feel, share in self.parts:
-            part: dict[str, Any] = {"name": feel.name if feel else "model", "share": round(share, 3)}
+            part: dict[str, Any] = {"name": feel.name if feel else MODEL, "share": round(share, 3)}
             if feel:
                 meter = f"{feel.meter.numerator}/{feel.meter.denominator}"
                 part |= {"source": feel.source, "meter": meter, "tempo_bpm": feel.bpm}
@@ -183,9 +185,9 @@ class Reference:
 
 def reference_of(settings: Settings) -> Reference | None:
     """What `groove` or `blend` name, where saved feels stand for files; None where they name nothing."""
-    first, second, share = settings["blend"] or (settings["groove"], None, 0.0)
+    first, second, share = settings["blend"] or (settings["groove"], MODEL, 0.0)
     parts = [
-        (feel_from_dict(saved) if isinstance(saved, Mapping) else None, weight)
+        (None if saved in (NONE, MODEL) else feel_from_dict(saved), weight)
         for saved, weight in ((first, 1 - share), (second, share))
         if weight
     ]

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from test_humanize import overlaps, scores
 
 from segue import humanize
-from segue.config import ConfigError, check_run, check_stage, defaults, stage_presets, stage_schema
+from segue.config import (
+    ConfigError,
+    check_run,
+    check_stage,
+    defaults,
+    read_presets,
+    stage_presets,
+    stage_schema,
+)
 from segue.humanize.controls import accented
 from segue.humanize.swing import swing_moves
 from segue.midi import read_midi, write_midi
@@ -252,6 +260,21 @@ def test_settings_win_over_the_preset():
     assert check_run({"humanize": written})["humanize"]["swing"] == 0.667
     with pytest.raises(ConfigError, match="laid-back"):
         check_stage("humanize", {"preset": "laidback"})
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("mine: {swing: 0.55}", "mine.*settings"),
+        ("mine:\n  hears: x\n", "mine.*settings"),
+        ("mine:\n  hears: x\n settings: {}\n", "mine.yaml.*line 3"),
+        ("# none", "mine.yaml.*no presets"),
+        ("mine: {settings: {preset: funk}}", "another preset"),
+    ],
+)
+def test_presets_of_ones_own_that_cannot_be_used_are_answered_in_a_sentence(text, said):
+    with pytest.raises(ConfigError, match=said):
+        read_presets(text, "mine.yaml")
 
 
 @hypothesis_settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -43,8 +43,11 @@ _PURPOSE = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
-    parser = _parser()
-    options = parser.parse_args(arguments)
+    try:
+        options = _parser().parse_args(arguments)
+    except ConfigError as error:
+        print(f"segue: {error}", file=sys.stderr)
+        return 2
     if options.command == "models":
         return _print_models()
     if options.command == "config":

@@ -41,9 +41,28 @@ def stage_schema(stage: str) -> Schema:
 
 @cache
 def stage_presets(stage: str) -> dict[str, dict[str, Any]]:
-    """What one stage's `presets.yaml` holds: by name, `hears` and `settings`; empty where there is none."""
+    """What one stage's `presets.yaml` holds: by name, `hears` and `settings`; empty where there is none.
+
+    Users add to it; raises `ConfigError` where it cannot be used.
+    """
     file = files("segue") / stage / "presets.yaml"
-    return yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return read_presets(file.read_text(encoding="utf-8"), str(file)) if file.is_file() else {}
+
+
+def read_presets(text: str, source: str) -> dict[str, dict[str, Any]]:
+    """The presets in the text of the file `source`. Raises `ConfigError`."""
+    try:
+        presets = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{source} cannot be read: {' '.join(str(error).split())}") from error
+    if not isinstance(presets, Mapping):
+        raise ConfigError(f"{source} holds no presets: write a name, and below it `hears` and `settings`")
+    for name, preset in presets.items():
+        if not isinstance(preset, Mapping) or not isinstance(preset.get("settings"), Mapping):
+            raise ConfigError(f"preset {name} has no section `settings`; see the others in {source}")
+        if "preset" in preset["settings"]:
+            raise ConfigError(f"preset {name} names another preset; write that one's settings into {source}")
+    return dict(presets)
 
 
 @cache

@@ -126,6 +126,6 @@ def _changes(before: Score, after: Score) -> dict[str, Any]:
     """How many tracks and notes changed, and by how much on average."""
     pairs = [(a.notes, b.notes) for a, b in zip(before.tracks, after.tracks, strict=True) if a is not b]
     moved = [np.abs(np.sort(b["onset_tick"]) - np.sort(a["onset_tick"]).astype(float)) for a, b in pairs]
-    notes = sum(int(np.count_nonzero(np.sort(a) != np.sort(b))) for a, b in pairs)
+    notes = [int(np.count_nonzero(np.sort(a) != np.sort(b))) for a, b in pairs]
     mean = round(float(np.mean(np.concatenate(moved))), 1) if moved else 0.0
-    return {"tracks": len(pairs), "notes": notes, "mean_shift_ticks": mean}
+    return {"tracks": np.count_nonzero(notes), "notes": sum(notes), "mean_shift_ticks": mean}

@@ -11,7 +11,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from segue import humanize
-from segue.humanize.drums import blend_velocity, expected_shift, human_residual
+from segue.humanize.drums import blend_velocity, expected_shift
+from segue.humanize.groove import human_residual
 from segue.humanize.variation import sample_drift
 from segue.midi import read_midi, write_midi
 from segue.runtime import load_model

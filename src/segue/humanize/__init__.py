@@ -8,16 +8,16 @@ take the feel out of a performance (a file that `groove` or `blend` names) and p
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from segue.humanize.controls import class_push, track_controls
+from segue.humanize.controls import Controls, class_push, track_controls
 from segue.humanize.drums import human_groove, play_drums
 from segue.humanize.feel_file import feel_to_dict, read_feel
-from segue.humanize.feel_play import reference_of
+from segue.humanize.feel_play import Reference, reference_of
 from segue.humanize.pitched import play_pitched
 from segue.runtime import Model
 from segue.score import Score, Track
@@ -44,10 +44,44 @@ def read_file(file: InputFile) -> dict[str, Any]:
     return feel_to_dict(read_feel(file))
 
 
+@dataclass(frozen=True)
+class _Plan:
+    """Who plays how: indices of the drum and of the pitched tracks to play, and of every track of the score
+    whether a human has played it and its controls.
+
+    `human_drums` are the drum tracks that a human has played, `push` (10,) is that of the drum classes in ms.
+    """
+
+    drums: list[int]
+    pitched: list[int]
+    human: list[bool]
+    human_drums: list[Track]
+    controls: list[Controls]
+    push: np.ndarray
+    reference: Reference | None
+
+    @property
+    def reason_for_nothing(self) -> str | None:
+        """Why nothing will change, if so."""
+        if not (self.drums or self.pitched):
+            return "no track to humanize"
+        if self.drums and self.push.any():
+            return None
+        return "amount is 0" if all(self.controls[i].is_neutral for i in self.drums + self.pitched) else None
+
+    @property
+    def reference_leads(self) -> bool:
+        """Whether the pitched tracks follow the drums of the reference, as the piece has none."""
+        drums = self.drums or self.human_drums
+        return self.reference is not None and not self.reference.is_of_notes and not drums
+
+
 def _play(
     score: Score, record: Record, settings: Settings, models: Mapping[str, Model], seed: int
 ) -> StageResult:
-    skipped, drum_tracks, pitched_tracks = _choose_tracks(score, record, settings)
+    human = [bool(entry.get("human_timing")) for entry in record.get("tracks", [])][: len(score.tracks)]
+    human += [False] * (len(score.tracks) - len(human))
+    skipped, drum_tracks, pitched_tracks = _choose_tracks(score, human, settings)
     report: dict[str, Any] = {
         "found": {"drum_tracks": len(drum_tracks), "pitched_tracks": len(pitched_tracks)},
         "changed": {"tracks": 0, "notes": 0},
@@ -58,62 +92,73 @@ def _play(
     if reference:
         controls = [reference.swung(c) for c in controls]
         report["reference"] = reference.describe(score)
-    push = class_push(settings)
     if overrides:
         report["overrides"] = overrides
-    played = drum_tracks + pitched_tracks
-    if not played:
-        report["reason"] = "amount is 0" if settings["amount"] == 0 else "no track to humanize"
+    human_drums = [t for t, h in zip(score.tracks, human, strict=True) if h and t.is_drum]
+    push = class_push(settings)
+    plan = _Plan(drum_tracks, pitched_tracks, human, human_drums, controls, push, reference)
+    if plan.reason_for_nothing:
+        report["reason"] = plan.reason_for_nothing
         return StageResult(score, report)
-    if all(controls[i].is_neutral for i in played) and not (drum_tracks and push.any()):
-        report["reason"] = "amount is 0"
-        return StageResult(score, report)
+    changed, told = _play_tracks(score, plan, settings["style"], models, seed)
+    if plan.reference_leads:
+        report["reference"]["leads_pitched"] = True
+    result = replace(score, tracks=tuple(changed.get(i, t) for i, t in enumerate(score.tracks)))
+    return StageResult(result, report | told | {"changed": _changes(score, result)})
+
+
+def _play_tracks(
+    score: Score, plan: _Plan, style: str, models: Mapping[str, Model], seed: int
+) -> tuple[dict[int, Track], dict[str, Any]]:
+    """The tracks that are played, by index, and what is to be reported of them."""
     # Each track has its own stream, so that leaving one out does not change another.
     drum_rng, *track_rngs, pulse_rng = np.random.default_rng(seed).spawn(2 + len(score.tracks))
-    human = [bool(entry.get("human_timing")) for entry in record.get("tracks", [])]
-    human += [False] * (len(score.tracks) - len(human))
     changed: dict[int, Track] = {}
+    report: dict[str, Any] = {}
+    reference = plan.reference
     # What the other tracks follow, and the share of a drummer's deviations that it holds.
-    human_drums = [t for t, h in zip(score.tracks, human, strict=False) if h and t.is_drum]
-    groove, follow = human_groove(score, human_drums), 1.0
-    if drum_tracks:
+    groove, follow = human_groove(score, plan.human_drums), 1.0
+    if plan.drums:
         changed, groove, report["drums"] = play_drums(
-            score, drum_tracks, human, controls, push, models["drums"], drum_rng, reference, settings["style"]
+            score,
+            plan.drums,
+            plan.human,
+            plan.controls,
+            plan.push,
+            models["drums"],
+            drum_rng,
+            reference,
+            style,
         )
-        follow = max(controls[i].timing_share for i in drum_tracks)
-    elif reference and not reference.is_of_notes and not human_drums:
-        groove = reference.groove(score, pitched_tracks)
-        report["reference"]["leads_pitched"] = True
+        follow = max(plan.controls[i].timing_share for i in plan.drums)
+    elif plan.reference_leads:
+        groove = reference.groove(score, plan.pitched)
     phrasing = reference if reference and reference.is_of_notes else None
-    if phrasing and not human_drums:
+    if phrasing and not plan.human_drums:
         # All play the reference, and none needs to follow another.
         groove = human_groove(score, [])
-    if pitched_tracks:
-        rngs = {i: track_rngs[i] for i in pitched_tracks}
+    if plan.pitched:
+        rngs = {i: track_rngs[i] for i in plan.pitched}
         phrased, report["pitched"] = play_pitched(
-            score, human, groove, follow, controls, models["pitched"], rngs, pulse_rng, phrasing
+            score, plan.human, groove, follow, plan.controls, models["pitched"], rngs, pulse_rng, phrasing
         )
-        report["pitched"]["follows_drums"] &= bool(drum_tracks or human_drums)
+        report["pitched"]["follows_drums"] &= bool(plan.drums or plan.human_drums)
         changed |= phrased
-    result = replace(score, tracks=tuple(changed.get(i, t) for i, t in enumerate(score.tracks)))
-    report["changed"] = _changes(score, result)
-    return StageResult(result, report)
+    return changed, report
 
 
 def _choose_tracks(
-    score: Score, record: Record, settings: Settings
+    score: Score, human: Sequence[bool], settings: Settings
 ) -> tuple[list[dict[str, Any]], list[int], list[int]]:
     """What is left out and why, the drum tracks and the pitched tracks to play."""
-    known = record.get("tracks", [])
     skipped: list[dict[str, Any]] = []
     chosen: dict[bool, list[int]] = {True: [], False: []}
     for i, track in enumerate(score.tracks):
-        human = i < len(known) and bool(known[i].get("human_timing"))
         if not len(track.notes):
             reason = "no notes"
         elif not settings["drums" if track.is_drum else "pitched"]:
             reason = "drums are switched off" if track.is_drum else "pitched tracks are switched off"
-        elif human and settings["keep_existing"] == "skip":
+        elif human[i] and settings["keep_existing"] == "skip":
             reason = "already human"
         else:
             chosen[track.is_drum].append(i)

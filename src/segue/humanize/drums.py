@@ -10,16 +10,16 @@ import numpy as np
 
 from segue.humanize.controls import Controls, accented, extra_moves
 from segue.humanize.encoding import CLASS_COUNT, CLASS_OF_PITCH, CLASSES, SLOT_STEPS, STEP_TICKS
-from segue.humanize.groove import AUTO, Grid, Performance, grid_of, perform, style_report
+from segue.humanize.groove import AUTO, Grid, Performance, grid_of, human_residual, perform, style_report
 from segue.humanize.kit import keep_kit_together, main_hits, move_controls, runs, stroke_velocity
 from segue.humanize.moves import move_notes
+from segue.humanize.phrasing import local_mean
 from segue.humanize.variation import mix, sample_drift
 from segue.runtime import Model
 from segue.score import (
     TICKS_PER_QUARTER,
     Score,
     Track,
-    bar_index,
     meter_index,
     meters_from_zero,
     seconds_from_ticks,
@@ -53,8 +53,6 @@ FAST_STROKE, EVEN_STROKES = 0.09, 2
 FAST_KICK = 0.15
 #: A percussion note of no class moves with a hit at most this many steps away.
 NEIGHBOUR_STEPS = 2
-#: A beat counts as played in triplets where its notes lie this much nearer to them than to sixteenths.
-TRIPLET_RATIO = 0.6
 
 
 @dataclass(frozen=True)
@@ -68,6 +66,55 @@ class Groove:
     place_tick: np.ndarray
     deviation: np.ndarray
     played: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Kit:
+    """The hits of several drum tracks as those of one kit, (n,) each, track by track.
+
+    `track` counts the tracks, `residual` are the ticks by which a human played a hit off its place. Ornaments
+    are no hits of their own, they do what their main stroke does: `mains` (m,) are the indices of the main
+    strokes, `main` is each hit's index into these.
+    """
+
+    notes: np.ndarray
+    track: np.ndarray
+    classes: np.ndarray
+    grid: Grid
+    residual: np.ndarray
+    mains: np.ndarray
+    main: np.ndarray
+
+    @property
+    def onset(self) -> np.ndarray:
+        """Where hits begin, in ticks, int64, (n,)."""
+        return self.notes["onset_tick"].astype(np.int64)
+
+    @property
+    def velocity(self) -> np.ndarray:
+        """MIDI velocities, float, (n,)."""
+        return self.notes["velocity"].astype(np.float64)
+
+    @property
+    def place_tick(self) -> np.ndarray:
+        """Where hits are meant to begin, in ticks, int64, (n,)."""
+        return np.rint(self.onset - self.residual).astype(np.int64)
+
+
+def _kit_of(score: Score, tracks: Sequence[Track], human: Sequence[bool]) -> _Kit:
+    """The kit that the tracks are parts of; `human` says of each whether a human has played it."""
+    notes = np.concatenate([track.notes for track in tracks])
+    track = np.repeat(np.arange(len(tracks)), [len(track.notes) for track in tracks])
+    onset = notes["onset_tick"].astype(np.int64)
+    classes = CLASS_OF_PITCH[notes["pitch"]]
+    grid = grid_of(score, onset)
+    voice = np.where(classes >= 0, classes, CLASS_COUNT + notes["pitch"])
+    step = grid.slot * SLOT_STEPS + grid.step
+    mains, main = np.unique(
+        main_hits(onset, voice, notes["velocity"].astype(float), step), return_inverse=True
+    )
+    residual = np.where(np.asarray(human)[track], human_residual(score, onset), 0)
+    return _Kit(notes, track, classes, grid, residual[mains][main], mains, main)
 
 
 def play_drums(
@@ -89,76 +136,92 @@ def play_drums(
     without swing and push. What a `reference` knows comes in the place of the network's answers. `style`
     says how the network plays, see `perform`.
     """
-    tracks = [score.tracks[i] for i in indices]
-    sizes = [len(track.notes) for track in tracks]
-    notes = np.concatenate([track.notes for track in tracks])
-    played_before = np.repeat([human[i] for i in indices], sizes)
-    onset = notes["onset_tick"].astype(np.int64)
-    velocity = notes["velocity"].astype(np.float64)
-    classes = CLASS_OF_PITCH[notes["pitch"]]
-    grid = grid_of(score, onset)
-    # Ornaments are no hits of their own: they do what their main stroke does.
-    voice = np.where(classes >= 0, classes, CLASS_COUNT + notes["pitch"])
-    leader = main_hits(onset, voice, velocity, grid.slot * SLOT_STEPS + grid.step)
-    mains, main = np.unique(leader, return_inverse=True)
-    residual = np.where(played_before, human_residual(score, onset) if played_before.any() else 0, 0)
-    residual = residual[mains][main]
-    expected = perform(score, model, onset[mains], notes["pitch"][mains], velocity[mains], style)
-    expected = in_compound_meters(score, onset[mains], expected)
-    expected = in_fast_runs(score, onset[mains], classes[mains], expected)
-    expected = replace(expected, velocity=stroke_velocity(notes["pitch"][mains], expected.velocity))
-    shift = expected_shift(expected.offset, (grid.residual - residual)[mains])
-    report: dict[str, Any] = {"style": style_report(style, expected.guess)}
-    if reference:
-        expected, shift, report["reference"] = reference.play_drums(
-            score, (onset - residual)[mains], notes[mains], expected, shift
-        )
-    softer = velocity / velocity[mains][main]
-    shift, loudness = shift[main], expected.velocity[main] * softer
-    own = [controls[i] for i in indices]
-    variation = np.repeat([c.variation for c in own], sizes)
-    if variation.any():
-        timing, dynamics = _sample(Grid(*(v[mains] for v in vars(grid).values())), classes[mains], rng)
-        shift = shift + variation * (expected.offset_spread * STEP_TICKS * timing)[main]
-        loudness = loudness + variation * (expected.velocity_spread * dynamics)[main] * softer
-    share = np.repeat([c.timing_share for c in own], sizes)
-    shift = share * shift - np.minimum(share, 1) * residual
-    left = np.maximum(1 - share, 0) * residual
-    limit = MAX_SHIFT_STEPS * STEP_TICKS
-    shift = np.clip(follow_nearest(onset, shift, NEIGHBOUR_STEPS * STEP_TICKS), -limit, limit)
-    # A track without timing does not follow another track's hits either.
-    shift = np.where(share > 0, shift, 0.0)
-    loudness = accented(loudness, np.repeat([c.accent for c in own], sizes))
-    struck = blend_velocity(velocity, loudness, classes, np.repeat([c.velocity_share for c in own], sizes))
-    place_tick = np.rint(onset - residual).astype(np.int64)
-
-    parts, extras = [], []
-    for i, c, end in zip(indices, own, np.cumsum(sizes).tolist(), strict=True):
-        parts.append(part := slice(end - len(score.tracks[i].notes), end))
-        push = c.push + class_push[classes[part]]
-        extras.append(extra_moves(score, place_tick[part], notes["duration_tick"][part], c.swing, push))
-    extra, longer = (np.concatenate(column) for column in zip(*extras, strict=True))
-    moves = shift + extra
-    track = np.repeat(np.arange(len(tracks)), sizes)
-    ornament = (leader != np.arange(len(notes))) & (track[leader] == track)
-    moves[ornament] = (np.rint(onset + moves) - onset)[leader[ornament]]
-    if len(tracks) > 1:
-        moves = keep_kit_together(onset, moves)
+    tracks, own = [score.tracks[i] for i in indices], [controls[i] for i in indices]
+    kit = _kit_of(score, tracks, [human[i] for i in indices])
+    expected, shift, report = _expected(score, kit, model, reference, style)
+    shift, struck = _played(kit, expected, shift, own, rng)
+    moves, longer = _with_extras(score, kit, shift, own, class_push)
     changed: dict[int, Track] = {}
-    for i, was, part in zip(indices, tracks, parts, strict=True):
+    for number, (i, was) in enumerate(zip(indices, tracks, strict=True)):
+        part = kit.track == number
         changed[i] = move_controls(was, move_notes(was, moves[part], struck[part], longer[part]))
-    order = np.argsort(place_tick, kind="stable")
     report |= {
-        "notes": len(notes),
-        "beyond_classes": int(np.count_nonzero(classes < 0)),
-        "off_grid": int(np.count_nonzero(np.abs(grid.residual) > STEP_TICKS // 8)),
+        "notes": len(kit.notes),
+        "beyond_classes": int(np.count_nonzero(kit.classes < 0)),
+        "off_grid": int(np.count_nonzero(np.abs(kit.grid.residual) > STEP_TICKS // 8)),
         "other_meters": sorted(
             {f"{m.numerator}/{m.denominator}" for m in meters_from_zero(score) if m.bar_ticks != 3840}
         ),
     }
-    deviation = shift + residual
-    order = order[leads(place_tick[order], notes["pitch"][order])]
-    return changed, Groove(place_tick[order], deviation[order], (deviation - left)[order]), report
+    place, deviation = kit.place_tick, shift + kit.residual
+    left = np.maximum(1 - np.array([c.timing_share for c in own])[kit.track], 0) * kit.residual
+    order = np.argsort(place, kind="stable")
+    order = order[leads(place[order], kit.notes["pitch"][order])]
+    return changed, Groove(place[order], deviation[order], (deviation - left)[order]), report
+
+
+def _expected(
+    score: Score, kit: _Kit, model: Model, reference: Reference | None, style: str
+) -> tuple[Performance, np.ndarray, dict[str, Any]]:
+    """What is expected of the main strokes, by how many ticks they move (NaN: with others), and a report."""
+    notes, residual, classes = (values[kit.mains] for values in (kit.notes, kit.residual, kit.classes))
+    onset = kit.onset[kit.mains]
+    expected = perform(score, model, onset, notes["pitch"], kit.velocity[kit.mains], style)
+    expected = in_compound_meters(score, onset, expected)
+    expected = in_fast_runs(score, onset, classes, expected)
+    expected = replace(expected, velocity=stroke_velocity(notes["pitch"], expected.velocity))
+    shift = expected_shift(expected.offset, kit.grid.residual[kit.mains] - residual)
+    report: dict[str, Any] = {"style": style_report(style, expected.guess)}
+    if reference:
+        expected, shift, report["reference"] = reference.play_drums(
+            score, onset - residual, notes, expected, shift
+        )
+    return expected, shift, report
+
+
+def _played(
+    kit: _Kit, expected: Performance, shift: np.ndarray, own: Sequence[Controls], rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Ticks, float, by which hits move, and their velocities, int64, (n,) each, as the tracks' controls want.
+
+    `expected` and `shift` are of the main strokes, see `_expected`.
+    """
+    variation, timing_share, velocity_share, accent = (
+        np.array([getattr(c, name) for c in own])[kit.track]
+        for name in ("variation", "timing_share", "velocity_share", "accent")
+    )
+    softer = kit.velocity / kit.velocity[kit.mains][kit.main]
+    shift, loudness = shift[kit.main], expected.velocity[kit.main] * softer
+    if variation.any():
+        timing, dynamics = _sample(kit.grid.take(kit.mains), kit.classes[kit.mains], rng)
+        shift = shift + variation * (expected.offset_spread * STEP_TICKS * timing)[kit.main]
+        loudness = loudness + variation * (expected.velocity_spread * dynamics)[kit.main] * softer
+    shift = timing_share * shift - np.minimum(timing_share, 1) * kit.residual
+    limit = MAX_SHIFT_STEPS * STEP_TICKS
+    shift = np.clip(follow_nearest(kit.onset, shift, NEIGHBOUR_STEPS * STEP_TICKS), -limit, limit)
+    # A track without timing does not follow another track's hits either.
+    shift = np.where(timing_share > 0, shift, 0.0)
+    loudness = accented(loudness, accent)
+    return shift, blend_velocity(kit.velocity, loudness, kit.classes, velocity_share)
+
+
+def _with_extras(
+    score: Score, kit: _Kit, shift: np.ndarray, own: Sequence[Controls], class_push: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Ticks, float, by which hits move in all and become longer, (n,) each: `shift` with swing and push."""
+    moves, longer = shift.copy(), np.zeros(len(shift))
+    for number, controls in enumerate(own):
+        part = kit.track == number
+        push = controls.push + class_push[kit.classes[part]]
+        duration = kit.notes["duration_tick"][part]
+        extra, longer[part] = extra_moves(score, kit.place_tick[part], duration, controls.swing, push)
+        moves[part] += extra
+    leader = kit.mains[kit.main]
+    ornament = (leader != np.arange(len(leader))) & (kit.track[leader] == kit.track)
+    moves[ornament] = (np.rint(kit.onset + moves) - kit.onset)[leader[ornament]]
+    if len(own) > 1:
+        moves = keep_kit_together(kit.onset, moves)
+    return moves, longer
 
 
 def leads(place: np.ndarray, pitch: np.ndarray) -> np.ndarray:
@@ -195,10 +258,7 @@ def in_fast_runs(score: Score, onset: np.ndarray, classes: np.ndarray, expected:
     for run in found:
         stroke = (seconds[run[-1]] - seconds[run[0]]) / (len(run) - 1)
         if stroke < FAST_STROKE:
-            total = np.concatenate([[0.0], np.cumsum(expected.offset[run])])
-            place = np.arange(len(run))
-            low, high = np.maximum(place - EVEN_STROKES, 0), np.minimum(place + EVEN_STROKES + 1, len(run))
-            offset[run] = (total[high] - total[low]) / (high - low)
+            offset[run] = local_mean(expected.offset[run], EVEN_STROKES)
         if stroke < FAST_KICK and classes[run[0]] == KICK:
             kicks.append(run)
     if kicks:
@@ -252,20 +312,6 @@ def blend_velocity(
         contrast = np.maximum(share[mine] - 1, 0) * (expected[mine] - expected[mine].mean())
         result[mine] += np.minimum(share[mine], 1) * (expected[mine] - written[mine]) + contrast
     return np.clip(np.rint(result), 1, 127).astype(np.int64)
-
-
-def human_residual(score: Score, onset: np.ndarray) -> np.ndarray:
-    """Ticks (n,) by which a human's notes lie off their grid: sixteenths, or triplets."""
-    straight = grid_of(score, onset).residual.astype(float)
-    # From the bar line, as a bar need not begin on a quarter of the piece; just before one lies the next bar.
-    bars, bar = bar_index(score, onset + STEP_TICKS // 2)
-    within = onset - bars[bar]
-    third = TICKS_PER_QUARTER / 3
-    triplet = within - np.rint(within / third) * third
-    beat = bars[bar] + (within + STEP_TICKS // 2) // TICKS_PER_QUARTER * TICKS_PER_QUARTER
-    _, back = np.unique(beat, return_inverse=True)
-    error = [np.bincount(back, np.abs(r))[back] for r in (straight, triplet)]
-    return np.where(error[1] < TRIPLET_RATIO * error[0], triplet, straight)
 
 
 def human_groove(score: Score, tracks: Sequence[Track]) -> Groove:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from segue.humanize.drums import human_residual
 from segue.humanize.encoding import CLASS_COUNT, CLASS_OF_PITCH
 from segue.humanize.feel import (
     BPM_DIGITS,
@@ -22,6 +21,7 @@ from segue.humanize.feel import (
     bar_places,
     moments,
 )
+from segue.humanize.groove import human_residual
 from segue.midi import MidiError, read_midi
 from segue.score import TICKS_PER_QUARTER, Score, bar_index, meter_index, meters_from_zero, seconds_per_tick
 from segue.stage import StageError

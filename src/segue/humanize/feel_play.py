@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from segue.humanize.controls import Controls
-from segue.humanize.drums import TIMING_OWN, VELOCITY_OWN, Groove, human_residual
+from segue.humanize.drums import TIMING_OWN, VELOCITY_OWN, Groove
 from segue.humanize.encoding import CLASS_COUNT, CLASS_OF_PITCH, STEP_TICKS
 from segue.humanize.feel import PLACES_PER_QUARTER, SWUNG_OFFBEAT, Feel
 from segue.humanize.feel_extract import Places, places_of
 from segue.humanize.feel_file import feel_from_dict
-from segue.humanize.groove import Performance
+from segue.humanize.groove import Performance, human_residual
 from segue.humanize.swing import STRAIGHT
 from segue.score import Score, Track, meters_from_zero, seconds_per_tick
 from segue.stage import Settings

@@ -25,29 +25,33 @@ from segue.humanize.encoding import (
     slot_pattern,
     window_features,
 )
+from segue.humanize.variation import LAPLACE_STD
 from segue.runtime import Model
-from segue.score import Score, bar_starts, seconds_per_tick
+from segue.score import TICKS_PER_QUARTER, Score, bar_index, bar_starts, seconds_per_tick
 
 #: Network answers are rounded to these before use, so that both backends decide alike.
 OFFSET_ROUNDING = 1 / 128
 VELOCITY_ROUNDING = 1 / 127
 #: The style that is read from the pattern.
 AUTO = "auto"
-#: Standard deviation of a Laplace distribution of scale 1.
-LAPLACE_STD = np.sqrt(2)
+#: A beat counts as played in triplets where its notes lie this much nearer to them than to sixteenths.
+TRIPLET_RATIO = 0.6
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Where notes lie: `slot` (index of the slot in the piece), `step` in the slot, `residual` ticks off the
-    step.
+    """Where notes lie, (n,) int64 each: slot of the piece, step of the slot, and ticks off the step.
 
-    Each (n,) int64. A slot is a bar of up to 16 steps, or a part of a longer one.
+    A slot is a bar of up to 16 steps, or a part of a longer one.
     """
 
     slot: np.ndarray
     step: np.ndarray
     residual: np.ndarray
+
+    def take(self, rows: np.ndarray) -> Grid:
+        """Where those of the notes lie that `rows` (m,) names."""
+        return Grid(self.slot[rows], self.step[rows], self.residual[rows])
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,20 @@ def grid_of(score: Score, onset: np.ndarray) -> Grid:
     first_slot = np.concatenate([[0], np.cumsum(-(-steps // SLOT_STEPS))])
     residual = onset - (bars[bar] + step * STEP_TICKS)
     return Grid(first_slot[bar] + step // SLOT_STEPS, step % SLOT_STEPS, residual)
+
+
+def human_residual(score: Score, onset: np.ndarray) -> np.ndarray:
+    """Ticks (n,) by which a human's notes lie off their grid: sixteenths, or triplets."""
+    straight = grid_of(score, onset).residual.astype(float)
+    # From the bar line, as a bar need not begin on a quarter of the piece; just before one lies the next bar.
+    bars, bar = bar_index(score, onset + STEP_TICKS // 2)
+    within = onset - bars[bar]
+    third = TICKS_PER_QUARTER / 3
+    triplet = within - np.rint(within / third) * third
+    beat = bars[bar] + (within + STEP_TICKS // 2) // TICKS_PER_QUARTER * TICKS_PER_QUARTER
+    _, back = np.unique(beat, return_inverse=True)
+    error = [np.bincount(back, np.abs(r))[back] for r in (straight, triplet)]
+    return np.where(error[1] < TRIPLET_RATIO * error[0], triplet, straight)
 
 
 def perform(
@@ -137,12 +155,10 @@ def _play_slots(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Answers for the used slots and the probability of each style, (10,).
 
-    The answers are (4, slots, 16, 9): offset, velocity, spread of offset, spread of velocity.
-
-    `hits` is (slots, 16, 9), `used` the slots' places in the piece, `bpm` (slots,), `style` (10,)
-    the condition. A window begins at every
-    slot whose successor is used as well; a slot without neighbours is a window of its own, the second half
-    empty.
+    The answers are (4, slots, 16, 9): offset, velocity, spread of offset, spread of velocity. `hits` is
+    (slots, 16, 9), `used` the slots' places in the piece, `bpm` (slots,), `style` (10,) the condition. A
+    window begins at every slot whose successor is used as well; a slot without neighbours is a window of its
+    own, the second half empty.
     """
     count = len(used)
     follows = np.zeros(count, bool)

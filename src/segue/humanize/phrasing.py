@@ -180,7 +180,7 @@ class _Playing:
         columns = [
             np.ones(count),
             (pitch - 60) / 24,
-            (pitch - _local_mean(pitch)) / 12,
+            (pitch - local_mean(pitch, 16)) / 12,
             pitch == top[chord],
             pitch == bottom[chord],
             (pitch - bottom[chord]) / 12,
@@ -340,7 +340,7 @@ def _halved(seconds: np.ndarray) -> np.ndarray:
     return np.round(2 * seconds) / 2
 
 
-def _local_mean(values: np.ndarray, reach: int = 16) -> np.ndarray:
+def local_mean(values: np.ndarray, reach: int) -> np.ndarray:
     """Mean of the values (n,) up to `reach` places to either side."""
     total = np.concatenate([[0.0], np.cumsum(values)])
     place = np.arange(len(values))

@@ -16,8 +16,8 @@ import numpy as np
 
 from segue import svg
 from segue.humanize.controls import role_of
-from segue.humanize.drums import human_residual
 from segue.humanize.encoding import CLASS_OF_PITCH, CLASSES
+from segue.humanize.groove import human_residual
 from segue.score import Meter, Score, Track, bar_index, meter_index, meters_from_zero, seconds_from_ticks
 from segue.stage import ROLES, Record
 

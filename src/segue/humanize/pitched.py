@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from segue.humanize.controls import Controls, accented, extra_moves
-from segue.humanize.drums import Groove, human_residual
+from segue.humanize.drums import Groove
 from segue.humanize.ensemble import Ensemble
+from segue.humanize.groove import human_residual
 from segue.humanize.instruments import TIMING, VELOCITY, keeps, left_as_written
 from segue.humanize.moves import move_notes
 from segue.humanize.phrasing import chord_index, join_windows, split_windows
 from segue.humanize.together import TOGETHER_MS, Pulse
-from segue.humanize.variation import mix, sample_drift
+from segue.humanize.variation import LAPLACE_STD, mix, sample_drift
 from segue.runtime import Model
 from segue.score import Score, Track, seconds_from_ticks, seconds_per_tick
 
@@ -26,7 +27,6 @@ ANSWERS = ("velocity", "timing", "velocity_spread", "timing_spread")
 #: Network answers are rounded to these before use, so that both backends decide alike.
 VELOCITY_ROUNDING = 1 / 127
 TIMING_ROUNDING_MS = 0.5
-LAPLACE_STD = np.sqrt(2)
 #: The share of the variance of a player's deviations in time that is his alone and not the pulse's; and, of
 #: those in velocity, what the notes of a chord share, and what the next chord keeps of that. Measured on the
 #: network's residuals over the validation pieces.

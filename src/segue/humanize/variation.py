@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+#: Standard deviation of a Laplace distribution of scale 1, which is how the networks answer spreads.
+LAPLACE_STD = np.sqrt(2)
+
 
 def sample_drift(
     place: np.ndarray, kept: float, rng: np.random.Generator, series: np.ndarray | int = 0

@@ -1,7 +1,7 @@
 """The controls of the humanize stage: neutral by default, each moving what it names and nothing else."""
 
-import json
 import hashlib
+import json
 from pathlib import Path
 
 import numpy as np

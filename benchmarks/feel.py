@@ -3,8 +3,9 @@
 Three tables. The first plays the hits of validation takes, quantised and at one velocity, with
 `variation: 0`: as the model plays them and with feels of several sources; errors against the drummer, mean
 over takes. The second renders takes with the project's own synthesizer and finds their onsets again; the bias
-that it prints, before correction, is what `feel_audio.BIAS_MS` holds. The third asks in which unit timing
-carries over from one take of a drummer and style to another at another tempo (training and validation takes).
+that it prints, before correction, is what `BIAS_MS` of `segue.humanize.feel.audio` holds. The third asks in
+which unit timing carries over from one take of a drummer and style to another at another tempo (training and
+validation takes).
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ import numpy as np
 
 from segue import render
 from segue.config import check_stage
-from segue.humanize import feel_audio
 from segue.humanize.encoding import CLASS_OF_PITCH
 from segue.humanize.evaluate import Take, performances, read_take, replay
 from segue.humanize.feel import Feel
-from segue.humanize.feel_extract import feel_of
-from segue.humanize.feel_file import feel_to_dict
+from segue.humanize.feel import audio as feel_audio
+from segue.humanize.feel.extract import feel_of
+from segue.humanize.feel.file import feel_to_dict
 from segue.runtime import load_model
 from segue.score import Score, seconds_from_ticks
 from segue.stage import StageError

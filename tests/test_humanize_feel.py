@@ -16,9 +16,9 @@ from segue.config import check_stage
 from segue.humanize.encoding import CLASSES
 from segue.humanize.evaluate import performances, read_take, replay
 from segue.humanize.feel import Feel, Moments, bar_places
-from segue.humanize.feel_extract import feel_from_midi, feel_of, places_of
-from segue.humanize.feel_file import feel_from_dict, feel_from_json, feel_to_dict, feel_to_json
-from segue.humanize.feel_play import answer, blended
+from segue.humanize.feel.extract import feel_from_midi, feel_of, places_of
+from segue.humanize.feel.file import feel_from_dict, feel_from_json, feel_to_dict, feel_to_json
+from segue.humanize.feel.play import answer, blended
 from segue.midi import write_midi
 from segue.runtime import load_model
 from segue.score import Meter, Score, Tempo, Track, make_notes

@@ -7,8 +7,8 @@ import pytest
 import soundfile
 
 from segue.cli import main
-from segue.humanize.feel_audio import feel_from_audio, find_downbeat, find_onsets, find_quarter, read_audio
-from segue.humanize.feel_file import feel_from_json
+from segue.humanize.feel.audio import feel_from_audio, find_downbeat, find_onsets, find_quarter, read_audio
+from segue.humanize.feel.file import feel_from_json
 from segue.score import Meter
 from segue.stage import StageError
 

@@ -9,7 +9,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from segue.humanize.ensemble import Ensemble
-from segue.humanize.felt_beats import felt_beats, places_of
+from segue.humanize.felt_beats import beat_places_of, felt_beats
 from segue.humanize.phrasing import (
     NOTE_BAR,
     NOTE_BEAT,
@@ -140,7 +140,7 @@ def test_a_last_bar_that_is_not_played_to_its_end_is_a_whole_bar(late):
     felt = felt_beats(score)
     assert felt.bars[-2:] == pytest.approx([15360 + late, 19200 + late], abs=1)
     # A place of 1 is that of the next bar's 0, which is off by the rounding of `felt`.
-    place = places_of(score, felt, onset).bar[-2:]
+    place = beat_places_of(score, felt, onset).bar[-2:]
     assert (place + 0.5) % 1 - 0.5 == pytest.approx([0, 0.125], abs=1e-3)
 
 
@@ -148,7 +148,7 @@ def test_notes_on_no_grid_have_no_places():
     onset = np.cumsum(np.random.default_rng(0).integers(100, 700, 64))
     track = Track("free", notes=make_notes(onset, np.full(64, 200), np.full(64, 60), 80))
     score = song(track)
-    assert places_of(score, felt_beats(score), onset) is None
+    assert beat_places_of(score, felt_beats(score), onset) is None
     assert not Ensemble(score).inputs(0).on_beats
 
 

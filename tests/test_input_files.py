@@ -9,8 +9,8 @@ from test_humanize_feel import performance
 from test_workflow import Bench, fill
 
 from segue.config import ConfigError, check_stage, named_files, with_files
-from segue.humanize.feel_extract import feel_of
-from segue.humanize.feel_file import feel_to_json
+from segue.humanize.feel.extract import feel_of
+from segue.humanize.feel.file import feel_to_json
 from segue.midi import write_midi
 from segue.process import stage_spec
 

@@ -231,7 +231,7 @@ def _evaluate(options: argparse.Namespace) -> int:
 
 def _extract_groove(options: argparse.Namespace) -> int:
     """Save the feel of a performance and tell what it is."""
-    from segue.humanize.feel_file import feel_summary, feel_to_json, read_feel
+    from segue.humanize.feel.file import feel_summary, feel_to_json, read_feel
 
     given = {"bpm": options.bpm, "first_downbeat_s": options.first_downbeat, "meter": options.meter}
     path, output = Path(options.file), Path(options.output)

@@ -16,7 +16,7 @@ import numpy as np
 
 from segue.humanize.ensemble import Ensemble, PartInputs
 from segue.humanize.felt_beats import place_between
-from segue.humanize.phrasing import MAX_TIMING_MS, WINDOW_NOTES, Places, chord_index
+from segue.humanize.phrasing import MAX_TIMING_MS, WINDOW_NOTES, BeatPlaces, chord_index
 from segue.midi import read_midi
 from segue.score import Score, Track, seconds_from_ticks, sort_notes
 
@@ -143,7 +143,7 @@ def _pop909_pieces(name: str, score: Score, beats_file: Path) -> tuple[Performan
     table = np.loadtxt(beats_file, ndmin=2)
     beats, downbeats = table[:, 0], table[table[:, 2] > 0, 0]
     bar = place_between(onset, downbeats) if len(downbeats) > 1 else None
-    places = Places(place_between(onset, beats), bar, float(np.median(np.diff(beats))))
+    places = BeatPlaces(place_between(onset, beats), bar, float(np.median(np.diff(beats))))
     velocity, unknown = score.tracks[index].notes["velocity"], np.full(len(onset), np.nan)
     stage, annotated = ensemble.inputs(index), ensemble.inputs(index, places)
     return _performance(name, stage, velocity, unknown), _performance(name, annotated, velocity, unknown)

@@ -2,8 +2,8 @@
 
 Drums are played by the groove network (`drums`), pitched tracks are phrased by the dynamics network and
 follow the drums (`pitched`), and `moves` applies what they say without breaking the music. `controls` holds
-what the musician adds: swing, push, accents, and what a track has of its own. `feel` and its companions
-take the feel out of a performance (a file that `groove` or `blend` names) and play it in the networks' place.
+what the musician adds: swing, push, accents, and what a track has of its own. The package `feel` takes the
+feel out of a performance (a file that `groove` or `blend` names) and plays it in the networks' place.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import numpy as np
 
 from segue.humanize.controls import Controls, class_push, track_controls
 from segue.humanize.drums import human_groove, play_drums
-from segue.humanize.feel_file import feel_to_dict, read_feel
-from segue.humanize.feel_play import Reference, reference_of
+from segue.humanize.feel.file import feel_to_dict, read_feel
+from segue.humanize.feel.play import Reference, reference_of
 from segue.humanize.pitched import play_pitched
 from segue.runtime import Model
 from segue.score import Score, Track

@@ -27,7 +27,7 @@ from segue.score import (
 )
 
 if TYPE_CHECKING:
-    from segue.humanize.feel_play import Reference
+    from segue.humanize.feel.play import Reference
 
 KICK = CLASSES.index("kick")
 #: How drummers deviate from what the network expects, measured on its residuals over the validation split.

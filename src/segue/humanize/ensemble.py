@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from segue.humanize.felt_beats import FeltBeats, felt_beats, places_of
-from segue.humanize.phrasing import Part, Places, network_order, part_features
+from segue.humanize.felt_beats import FeltBeats, beat_places_of, felt_beats
+from segue.humanize.phrasing import BeatPlaces, Part, network_order, part_features
 from segue.score import Score, seconds_from_ticks
 
 
@@ -52,10 +52,10 @@ class Ensemble:
         """The notes of all parts but that of track `index`."""
         return Part(*(column[self._owner != index] for column in self._all))
 
-    def inputs(self, index: int, places: Places | None = None) -> PartInputs:
+    def inputs(self, index: int, places: BeatPlaces | None = None) -> PartInputs:
         """The network's inputs for track `index`; `places` are those that the piece tells, if not given."""
         part = self.parts[index]
         if places is None:
-            places = places_of(self.score, self.felt, self.score.tracks[index].notes["onset_tick"])
+            places = beat_places_of(self.score, self.felt, self.score.tracks[index].notes["onset_tick"])
         features, row = part_features(part, places, self.others(index))
         return PartInputs(features, row, network_order(part), places is not None)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from segue.beats import GATHERED, beat_grid, phase_of, shift_grid
-from segue.humanize.phrasing import Places
+from segue.humanize.phrasing import BeatPlaces
 from segue.score import Score, bar_starts, seconds_from_ticks
 
 #: How near to a twelfth or a sixteenth of a beat onsets must lie, in beats, for the piece's beats to be
@@ -60,7 +60,7 @@ def felt_beats(score: Score) -> FeltBeats:
     return FeltBeats(grid.ticks + later, bars, phase + rest)
 
 
-def places_of(score: Score, felt: FeltBeats, onset: np.ndarray) -> Places | None:
+def beat_places_of(score: Score, felt: FeltBeats, onset: np.ndarray) -> BeatPlaces | None:
     """The places of onsets in ticks (n,), n > 0; None where they do not keep to the beats."""
     beat = place_between(onset, felt.beats)
     twelfth = np.abs(beat * 12 - np.round(beat * 12)) / 12
@@ -69,7 +69,7 @@ def places_of(score: Score, felt: FeltBeats, onset: np.ndarray) -> Places | None
     if on_grid < GRID_SHARE or _on_beat(beat) < BEAT_SHARE:
         return None
     bar = None if felt.bars is None else place_between(onset, felt.bars)
-    return Places(beat, bar, float(np.median(np.diff(seconds_from_ticks(score, felt.beats)))))
+    return BeatPlaces(beat, bar, float(np.median(np.diff(seconds_from_ticks(score, felt.beats)))))
 
 
 def _on_beat(beat: np.ndarray) -> float:

@@ -58,7 +58,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Places:
+class BeatPlaces:
     """Where notes (n,) lie within the felt beat and within the bar (None: unknown), each in [0, 1).
 
     `beat_seconds` is how long a beat is.
@@ -68,9 +68,9 @@ class Places:
     bar: np.ndarray | None
     beat_seconds: float
 
-    def take(self, order: np.ndarray) -> Places:
+    def take(self, order: np.ndarray) -> BeatPlaces:
         """The same places in another order."""
-        return Places(self.beat[order], None if self.bar is None else self.bar[order], self.beat_seconds)
+        return BeatPlaces(self.beat[order], None if self.bar is None else self.bar[order], self.beat_seconds)
 
 
 def chord_index(onset_sec: np.ndarray) -> np.ndarray:
@@ -85,7 +85,7 @@ def network_order(part: Part) -> np.ndarray:
     return np.lexsort((part.pitch, chord_index(part.onset)))
 
 
-def part_features(part: Part, places: Places | None, others: Part) -> tuple[np.ndarray, np.ndarray]:
+def part_features(part: Part, places: BeatPlaces | None, others: Part) -> tuple[np.ndarray, np.ndarray]:
     """Network inputs, float32: of the notes, (n, NOTE_FEATURES), in the network's order, and of the part.
 
     `part` has at least one note; `places` (None where the piece does not tell) are those of its notes, in
@@ -307,7 +307,7 @@ class _Playing:
         return since, until
 
 
-def _beat_columns(places: Places) -> tuple[list[np.ndarray], list[float]]:
+def _beat_columns(places: BeatPlaces) -> tuple[list[np.ndarray], list[float]]:
     """The columns of beat and, where it is known, bar, (n,) each, and the part's."""
     twelfth = np.round(places.beat * 12) % 12
     angle = 2 * np.pi * twelfth / 12

@@ -21,7 +21,7 @@ from segue.runtime import Model
 from segue.score import Score, Track, seconds_from_ticks, seconds_per_tick
 
 if TYPE_CHECKING:
-    from segue.humanize.feel_play import Reference
+    from segue.humanize.feel.play import Reference
 
 ANSWERS = ("velocity", "timing", "velocity_spread", "timing_spread")
 #: Network answers are rounded to these before use, so that both backends decide alike.

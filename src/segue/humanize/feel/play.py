@@ -12,8 +12,8 @@ from segue.humanize.controls import Controls
 from segue.humanize.drums import TIMING_OWN, VELOCITY_OWN, Groove
 from segue.humanize.encoding import CLASS_COUNT, CLASS_OF_PITCH, STEP_TICKS
 from segue.humanize.feel import PLACES_PER_QUARTER, SWUNG_OFFBEAT, Feel
-from segue.humanize.feel_extract import Places, places_of
-from segue.humanize.feel_file import feel_from_dict
+from segue.humanize.feel.extract import Places, places_of
+from segue.humanize.feel.file import feel_from_dict
 from segue.humanize.groove import Performance, human_residual
 from segue.humanize.swing import STRAIGHT
 from segue.score import Score, Track, meters_from_zero, seconds_per_tick

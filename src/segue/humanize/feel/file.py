@@ -26,7 +26,7 @@ from segue.humanize.feel import (
     Moments,
     bar_places,
 )
-from segue.humanize.feel_extract import feel_from_midi
+from segue.humanize.feel.extract import feel_from_midi
 from segue.score import Meter
 from segue.stage import InputFile, StageError
 
@@ -50,7 +50,7 @@ def read_feel(
     path = PurePath(file.path)
     suffix = path.suffix.lower()
     if suffix in AUDIO_SUFFIXES:
-        from segue.humanize.feel_audio import MOST_S, feel_from_audio
+        from segue.humanize.feel.audio import MOST_S, feel_from_audio
 
         if bpm is not None and not SLOWEST_BPM <= bpm <= FASTEST_BPM:
             raise StageError(f"{bpm:g} is no tempo of music; give one from {SLOWEST_BPM} to {FASTEST_BPM}")

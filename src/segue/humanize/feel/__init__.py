@@ -14,6 +14,9 @@ A place that was hit seldom says little, so each mean leans on a coarser one as 
 many times more (`TIMING_PRIORS`, `VELOCITY_PRIORS`): the drum at this place of the bar on the drum at this
 place of the beat, that on the drum everywhere, that on all drums. The off-beat eighth counts as one place
 where a performance plays it only swung, or only straight.
+
+`extract` takes a feel out of MIDI, `audio` out of a recording, `file` reads and saves it, `play` plays with
+it.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from dataclasses import replace
 import numpy as np
 
 from segue.humanize.feel import Feel, Moments
-from segue.humanize.feel_extract import FEWEST_HITS, feel_of
+from segue.humanize.feel.extract import FEWEST_HITS, feel_of
 from segue.score import TICKS_PER_QUARTER, Meter, Score, Tempo, Track, make_notes
 from segue.stage import StageError
 

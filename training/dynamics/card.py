@@ -98,7 +98,8 @@ no timing to learn. 52 pieces of GiantMIDI-Piano (Kong et al. 2020), CC BY 4.0: 
 transcribed from recordings, no beats; their velocities are shifted to POP909's mean level. Timing is
 learned from GiantMIDI alone, as what can be told without a score: distance of a chord's notes from their
 mean, and of a chord from an even pulse within even runs. Split by song; versions of one song (shared
-melodic six-grams) and movements by one composer stay together. Validation: {sizes}.
+melodic six-grams) and movements by one composer stay together. Validation:
+{sizes}.
 
 POP909's files run over a grid that nobody played to. Training saw each song twice, with the annotated
 beats and bars, and with the beats that the stage finds in the file by itself (in {found} of {songs}
@@ -120,7 +121,6 @@ Timing is measured where it is known:
 For comparison, on MAESTRO (not the same data): U-Net 11.48 / 226 / .638 / .367, flat 15.3.
 
 {bars(seeds)}
-
 {NOTES}
 """
     return card, prose

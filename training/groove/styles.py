@@ -26,7 +26,7 @@ def style_table(network: GrooveNetwork, folder: Path, validation: Windows) -> st
         "| MAE ms, MSE, velocity MAE | style given | guessed right |",
         "|---|---|---|---|---|---|---|",
     ]
-    for style in [*known, *(set(asked) - set(known))]:
+    for style in [*known, *sorted(set(asked) - set(known))]:
         have = known.get(style, Holdings())
         rows = np.flatnonzero(take_style[validation.piece] == style)
         offered, figures = style in STYLES, ["", "", ""]

@@ -125,14 +125,16 @@ def check(given: Mapping[str, Any], schema: Schema, prefix: str = "") -> dict[st
 
     Dotted keys (`humanize.amount`) are understood. Raises `ConfigError` naming every fault.
     """
-    from jsonschema import Draft202012Validator
+    from jsonschema import Draft202012Validator, validators
 
     merged = _merge(defaults(schema), _nest(given), schema)
-    problems = [
-        _sentence(error, prefix)
-        for error in sorted(Draft202012Validator(schema).iter_errors(merged), key=lambda e: list(e.path))
-    ]
-    if problems:
+    # YAML knows .nan, which lies within any range.
+    known = Draft202012Validator.TYPE_CHECKER
+    types = known.redefine("number", lambda _, value: known.is_type(value, "number") and value == value)
+    validator = validators.extend(Draft202012Validator, type_checker=types)(schema)
+    errors = sorted(validator.iter_errors(merged), key=lambda e: list(e.path))
+    # One value may break two rules that are said in the same words.
+    if problems := dict.fromkeys(_sentence(error, prefix) for error in errors):
         raise ConfigError("\n".join(problems))
     return merged
 

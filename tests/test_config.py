@@ -56,7 +56,7 @@ def test_dotted_keys_reach_into_sections():
     [
         ({"sede": 1}, "sede is not a known setting: did you mean seed?"),
         ({"humanize": {"amount": -1}}, "humanize.amount is -1, and a number from 0 to 2 is allowed"),
-        ({"humanize": {"amount": float("nan")}}, "humanize.amount is .nan, and a number from 0 to 2 is allowed"),
+        ({"humanize": {"amount": float("nan")}}, "humanize.amount is .nan, and a number from 0 to 2"),
         ({"stages": ["dance"]}, "stages.0 is dance, and one of humanize, complete, harmonize"),
         ({"humanize": 5}, "humanize is 5, and a section of settings is allowed"),
         ({"shard_size": 0}, "shard_size is 0, and a whole number from 1 to 4096 is allowed"),

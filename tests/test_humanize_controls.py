@@ -235,6 +235,11 @@ def test_overrides_from_a_command_line_are_text():
         check_stage("humanize", {"tracks": {"bass": {"amout": 1}}})
 
 
+def test_a_bracket_in_a_name_is_a_letter():
+    result = play(piece(eighths("Lead [2]"), eighths("Lead 2")), tracks={"lead [2]": {"amount": 0}})
+    assert result.report["overrides"] == {"lead [2]": [0]}
+
+
 @pytest.mark.parametrize("name", stage_presets("humanize"))
 def test_presets_are_heard_and_explained(name):
     assert len(stage_presets("humanize")[name]["hears"]) > 20

@@ -133,6 +133,9 @@ def test_wrong_use_is_status_2(tmp_path, capsys):
     take(tmp_path / "a.mid")
     assert main(["evaluate", "groove", str(tmp_path), "--split", "validation"]) == 2
     assert "info.csv" in capsys.readouterr().err
+    (tmp_path / "info.csv").write_text("midi_filename,split\na.mid,validation\n", encoding="utf-8")
+    assert main(["evaluate", "groove", str(tmp_path), "--split", "validation"]) == 2
+    assert "no column beat_type" in capsys.readouterr().err
     assert main(["evaluate", "groove", str(tmp_path), "--fills"]) == 2
     assert "--split" in capsys.readouterr().err
 

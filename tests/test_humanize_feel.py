@@ -207,6 +207,7 @@ def test_a_saved_feel_is_short_and_readable():
         (lambda d: d["places"][0].__setitem__(4, "late"), "fault"),
         (lambda d: d["places"][0].__setitem__(5, -3), "spread below 0"),
         (lambda d: d["places"][0].pop(), "fault"),
+        (lambda d: d["places"][0].__setitem__(3, 10**30), "fault"),
         (lambda d: d.update(swing=3), "swing 3"),
     ],
 )
@@ -504,6 +505,7 @@ def test_extract_saves_what_a_setting_then_names(tmp_path, capsys, monkeypatch):
         ("words.mid", b"words", "MIDI header"),
         ("words.txt", b"words", "end in one of .mid"),
         ("words.json", b"words", "no JSON"),
+        ("deep.json", b"[" * 100_000, "no JSON"),
         ("words.wav", b"words", "no WAV or FLAC"),
     ],
 )

@@ -94,7 +94,9 @@ def role_of(track: Track, entry: Mapping[str, Any]) -> str:
 
 
 def _matches(name: str, pattern: str) -> bool:
-    return fnmatchcase(name.strip().casefold(), pattern.strip().casefold())
+    # A bracket is a letter of the name, as in "Lead [2]".
+    literal = pattern.strip().casefold().replace("[", "[[]")
+    return fnmatchcase(name.strip().casefold(), literal)
 
 
 def class_push(settings: Settings) -> np.ndarray:

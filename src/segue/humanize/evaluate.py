@@ -40,6 +40,8 @@ from segue.score import DRUM_CHANNEL, Score, Track, make_notes, meters_from_zero
 from segue.stage import Settings, StageError
 
 SUFFIXES = (".mid", ".midi")
+#: What the table info.csv of a data set is asked for.
+COLUMNS = ("midi_filename", "split", "beat_type")
 BOOTSTRAP_ROUNDS = 2000
 #: Parts of the folder that are left out in turn for the ridge row, and how many files it needs.
 RIDGE_FOLDS, RIDGE_FILES = 5, 10
@@ -101,9 +103,13 @@ def performances(folder: Path, split: str | None = None, kind: str = "beat") -> 
         if not table.is_file():
             raise StageError(f"{table} is not there, and it tells which files belong to {split}")
         with table.open(newline="", encoding="utf-8") as file:
+            rows = csv.DictReader(file)
+            missing = [name for name in COLUMNS if name not in (rows.fieldnames or ())]
+            if missing:
+                raise StageError(f"{table} has no column {', '.join(missing)}, and so tells of no split")
             found = [
                 folder / row["midi_filename"]
-                for row in csv.DictReader(file)
+                for row in rows
                 if row["split"] == split and row["beat_type"] == kind
             ]
     if not found:

@@ -39,6 +39,8 @@ MOST_S, PART_S = 600, 30
 SLOWEST_BPM, FASTEST_BPM, USUAL_BPM, OCTAVES = 50, 220, 115, 0.9
 #: So much is searched for them, and what is found may be wrong by this share.
 SEARCHED_S, CLOSE = 60, 0.005
+#: So many pairs of a tempo and an onset are compared at a time.
+PART_SIZE = 1_000_000
 
 
 def feel_from_audio(
@@ -139,7 +141,8 @@ def _best_quarter(onsets: np.ndarray, strength: np.ndarray, slowest: float, fast
     count = int(np.ceil(np.log(fastest / slowest) * length * fastest / 60 * 4 * 20))
     bpm = np.geomspace(slowest, fastest, max(count, 2))
     score = np.zeros(len(bpm))
-    for part in np.array_split(np.arange(len(bpm)), len(bpm) // 2000 + 1):
+    # Parts, as all together would not fit into memory.
+    for part in np.array_split(np.arange(len(bpm)), len(bpm) * len(onsets) // PART_SIZE + 1):
         quarter = 60 / bpm[part]
         score[part] = sum(agreement(onsets, strength, quarter / k) for k in (1, 2, 4))
     usual = 0.5 ** ((np.log2(bpm / USUAL_BPM) / OCTAVES) ** 2)

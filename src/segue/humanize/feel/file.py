@@ -117,7 +117,7 @@ def feel_from_json(data: bytes) -> Feel:
     """The feel in a saved file. Raises `StageError` saying what is wrong in it."""
     try:
         saved = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise StageError(f"it is no JSON ({error}); name a feel that `segue groove extract` saved") from None
     if not isinstance(saved, dict) or "segue_feel" not in saved:
         raise StageError("it is JSON but no feel; name one that `segue groove extract` saved")
@@ -127,7 +127,7 @@ def feel_from_json(data: bytes) -> Feel:
         )
     try:
         return feel_from_dict(saved)
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
         raise StageError(f"it is a feel with a fault ({error!r}); mend it, or extract it again") from None
 
 

@@ -100,8 +100,3 @@ def test_melody_chord_tonal_distance():
     value = harmony.melody_chord_tonal_distance(np.array([0]), np.array([1]), np.array([60]), chords("C5"))
     assert value == pytest.approx(np.linalg.norm(c - g) / 2)
     assert value == pytest.approx(0.8686, abs=1e-4)
-
-
-def test_bootstrap_interval_holds_the_mean():
-    low, high = harmony.bootstrap_interval(np.arange(100.0))
-    assert 40 < low < 49.5 < high < 60

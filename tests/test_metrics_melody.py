@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from segue.metrics.melody import (
     accuracy,
-    bootstrap_interval,
     histograms,
     hits_at,
     mean_average_precision,
@@ -83,12 +82,3 @@ def test_overlap_does_not_see_length(counts, factor):
     counts = np.array(counts)
     assert overlap_area(counts, factor * counts) == pytest.approx(1)
     assert overlap_areas({"a": counts}, {"a": counts})["a"] == pytest.approx(1)
-
-
-def test_bootstrap_interval_holds_the_ratio_and_nothing_more_for_equal_pieces():
-    assert bootstrap_interval(np.full(20, 6.0), np.full(20, 3.0)) == (2.0, 2.0)
-    total = np.concatenate([np.full(50, 10.0), np.full(50, 30.0)])
-    low, high = bootstrap_interval(total, np.full(100, 10.0))
-    assert low < 2 < high
-    # Standard error of the mean of 1 and 3 in equal parts over 100 pieces: 0.1.
-    assert high - low == pytest.approx(2 * 1.96 * 0.1, rel=0.15)

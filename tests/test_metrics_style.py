@@ -98,14 +98,3 @@ def test_dominance():
     assert not style.dominates((0.5, 0.5), (0.5, 0.5))
     assert not style.dominates((1.0, 0.2), (0.8, 0.7))
     assert style.dominates((0.9, 0.9), (0.8, 0.7))
-
-
-def test_bootstrap_interval_holds_the_mean_and_shrinks():
-    rng = np.random.default_rng(1)
-    few, many = rng.normal(3, 1, 20), rng.normal(3, 1, 2000)
-    low, high = style.bootstrap_interval(few)
-    assert low < few.mean() < high
-    wide = high - low
-    low, high = style.bootstrap_interval(many)
-    assert high - low < wide / 5
-    assert style.bootstrap_interval(np.full(5, 0.25)) == (0.25, 0.25)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from segue.humanize.phrasing import NOTE_FEATURES, PART_FEATURES, join_windows, split_windows
+from segue.metrics.bootstrap import interval_of_mean
 from segue.metrics.dynamics import centred, timing_scores, velocity_scores
 from training.dynamics.data import Performance
 from training.dynamics.network import DynamicsNetwork
@@ -91,10 +92,7 @@ def spread_share(pieces: list[Performance], answers: Answers) -> float:
     return float(predicted.std() / np.concatenate([p.velocity for p in pieces]).std())
 
 
-def bootstrap(pieces: list[Performance], answers: Answers, rounds: int = 2000) -> tuple[float, float]:
+def bootstrap(pieces: list[Performance], answers: Answers) -> tuple[float, float]:
     """95 % interval of the velocity MAE, pieces drawn with replacement."""
     errors = [np.abs(p.velocity - a[0]) * 127 for p, a in zip(pieces, answers, strict=True)]
-    total, count = np.array([e.sum() for e in errors]), np.array([len(e) for e in errors])
-    drawn = np.random.default_rng(0).integers(0, len(pieces), (rounds, len(pieces)))
-    low, high = np.percentile(total[drawn].sum(1) / count[drawn].sum(1), (2.5, 97.5))
-    return float(low), float(high)
+    return interval_of_mean(np.concatenate(errors), np.repeat(np.arange(len(errors)), list(map(len, errors))))

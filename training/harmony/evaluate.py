@@ -13,6 +13,7 @@ from segue.chords import Chord, parse_chord
 from segue.harmonize.decode import Hearing, Progression, find_classes, find_colours, hearing_of
 from segue.harmonize.encoding import cut_windows, join_windows, rotate_features, scale_of
 from segue.metrics import harmony as metrics
+from segue.metrics.bootstrap import interval_of_ratio
 from training.harmony.batches import ALL_TRACKS, MELODY_ALONE, song_features
 from training.harmony.data import IGNORE, Song
 from training.harmony.floors import Heard, Perceptron, key_by_profile, tonic_everywhere, triad_template
@@ -59,7 +60,7 @@ def accuracy_interval(songs: list[Song], classes: list[np.ndarray]) -> tuple[flo
             for s, c in zip(songs, classes, strict=True)
         ]
     )
-    return metrics.bootstrap_interval(counts, lambda rows: rows[:, 0].sum() / rows[:, 1].sum())
+    return interval_of_ratio(*counts.T, draws=1000)
 
 
 def quick_figures(network: HarmonyNetwork, songs: list[Song]) -> str:

@@ -17,9 +17,9 @@ import torch
 from segue.complete.encoding import CENTRE, COLUMN, DURATIONS, OFFSETS, REST, STYLES, Tracker
 from segue.complete.plan import sounds_finished
 from segue.complete.sampler import Taste, Walker, walk
+from segue.metrics.bootstrap import interval_of_ratio
 from segue.metrics.melody import (
     accuracy,
-    bootstrap_interval,
     histograms,
     hits_at,
     mean_average_precision,
@@ -96,7 +96,7 @@ def likelihood(examples: list[Example], log_probability: list[np.ndarray]) -> di
     for corpus in sorted({e.corpus for e in examples}):
         chosen = np.array([e.corpus == corpus for e in examples])
         by_corpus[corpus] = round(float(cost[chosen].sum() / notes[chosen].sum()), 4)
-    low, high = bootstrap_interval(cost.sum(axis=1), notes)
+    low, high = interval_of_ratio(cost.sum(axis=1), notes, draws=1000)
     return {
         "nats_per_note": round(float(cost.sum() / notes.sum()), 4),
         "interval_95": [round(low, 4), round(high, 4)],

@@ -3,8 +3,8 @@
     PYTHONPATH=src:. python -m training.swing.fit --data ../shared/data --out src/segue/humanize/jazz_swing.py
 
 A straight line over tempo, by least squares over the solos' medians, held beyond the tempos that most of them
-have. Measured on pieces that were not
-fitted, against straight eighths, a constant triplet (2:1) and the constant that fits best.
+have. Measured on pieces that were not fitted, against straight eighths, a constant triplet (2:1) and the
+constant that fits best.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from segue.metrics.bootstrap import interval_of_mean
 from training.swing.data import Solo, load
 
 KNOTS_BPM = (120.0, 310.0)
@@ -43,9 +44,8 @@ def errors(solos: list[Solo], quantity: str, answer: Callable[[np.ndarray], np.n
     of_pairs = [np.abs(answer(s.tempo) - getattr(s, quantity)) for s in solos]
     total = np.array([np.nansum(e) for e in of_pairs])
     count = np.array([np.isfinite(e).sum() for e in of_pairs])
-    drawn = np.random.default_rng(0).integers(0, len(solos), (2000, len(solos)))
-    low, high = np.percentile(of_solos[drawn].mean(1), (2.5, 97.5))
-    return float(of_solos.mean()), float(low), float(high), float(total.sum() / count.sum())
+    interval = interval_of_mean(of_solos)
+    return float(of_solos.mean()), *interval, float(total.sum() / count.sum())
 
 
 def _tempos(solos: list[Solo]) -> np.ndarray:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from segue.metrics.style import bootstrap_interval, dominates
+from segue.metrics.bootstrap import interval_of_mean
+from segue.metrics.style import dominates
 
 KINDS = ("transfer", "identity", "copy", "random")
 
@@ -36,8 +37,8 @@ class Points:
             for kind in KINDS:
                 array = np.array(self.rows[style, kind])
                 fit = array[:, columns].mean(axis=1)
-                low, high = bootstrap_interval(array[:, 0])
-                fit_low, fit_high = bootstrap_interval(fit)
+                low, high = interval_of_mean(array[:, 0])
+                fit_low, fit_high = interval_of_mean(fit)
                 entry[kind] = {
                     "content": round(float(array[:, 0].mean()), 3),
                     "content_interval": [round(low, 3), round(high, 3)],

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from segue.metrics.style import bootstrap_interval, cosine, transfer_strength
+from segue.metrics.bootstrap import interval_of_mean
+from segue.metrics.style import cosine, transfer_strength
 from training.transfer.points import Classifier, Points, profile
 
 Histograms = tuple[np.ndarray, ...]
@@ -92,7 +93,7 @@ def measure_transfers(
     figures = {
         "classifier_accuracy": round(float((shares.argmax(axis=1) == truth).mean()), 3),
         "strength_S": round(float(np.mean(strengths)), 3),
-        "strength_interval": [round(v, 3) for v in bootstrap_interval(np.array(strengths))],
+        "strength_interval": [round(v, 3) for v in interval_of_mean(np.array(strengths))],
         "taken_for_target": {style: round(float(np.mean(v)), 3) for style, v in taken.items()},
     }
     return points.summary(music.headline), figures

@@ -31,6 +31,7 @@ from segue.humanize.encoding import (
     cells_from_hits,
     tempo_features,
 )
+from segue.metrics.bootstrap import interval_of_mean
 from segue.metrics.groove import groove_scores, step_seconds
 from segue.metrics.ridge import DrumWindows, cross_validated
 from segue.midi import MidiError, read_midi
@@ -42,7 +43,6 @@ from segue.stage import Settings, StageError
 SUFFIXES = (".mid", ".midi")
 #: What the table info.csv of a data set is asked for.
 COLUMNS = ("midi_filename", "split", "beat_type")
-BOOTSTRAP_ROUNDS = 2000
 #: Parts of the folder that are left out in turn for the ridge row, and how many files it needs.
 RIDGE_FOLDS, RIDGE_FILES = 5, 10
 RIDGE = "ridge"
@@ -256,14 +256,6 @@ def _windows_of(step: np.ndarray) -> np.ndarray:
     """In how many two-bar windows each hit lies, (n,): inner bars in two, the first and the last in one."""
     bar = step // SLOT_STEPS
     return 1 + ((bar > 0) & (bar < bar.max()))
-
-
-def interval_of_mean(error: np.ndarray, piece: np.ndarray) -> tuple[float, float]:
-    """95 % bootstrap interval of the mean error, pieces drawn with replacement."""
-    total, count = np.bincount(piece, error), np.bincount(piece)
-    drawn = np.random.default_rng(0).integers(0, len(count), (BOOTSTRAP_ROUNDS, len(count)))
-    low, high = np.percentile(total[drawn].sum(1) / count[drawn].sum(1), (2.5, 97.5))
-    return float(low), float(high)
 
 
 def table_text(table: GrooveTable) -> str:

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from segue.humanize.encoding import STEP_TICKS
-from segue.humanize.evaluate import Take, hits_of, interval_of_mean, known_hits, read_score, replay
+from segue.humanize.evaluate import Take, hits_of, known_hits, read_score, replay
+from segue.metrics.bootstrap import interval_of_mean
 from segue.metrics.groove import step_seconds
 from segue.runtime import Model
 from segue.score import TICKS_PER_QUARTER, Score, bar_index, meters_from_zero

@@ -21,7 +21,7 @@ Metrics
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -180,17 +180,3 @@ def _weighted(
     total = weight.sum()
     value = score[:, np.asarray(pitch).astype(int) % 12].T
     return float((weight * value).sum() / total) if total > 0 else float("nan")
-
-
-def bootstrap_interval(
-    values: np.ndarray,
-    statistic: Callable[[np.ndarray], float] = lambda rows: float(np.mean(rows)),
-    draws: int = 1000,
-    seed: int = 0,
-) -> tuple[float, float]:
-    """95 % percentile interval of a statistic over pieces: `values` has one row a piece, drawn again."""
-    rng = np.random.default_rng(seed)
-    n = len(values)
-    found = [statistic(values[rng.integers(0, n, n)]) for _ in range(draws)]
-    low, high = np.percentile(found, [2.5, 97.5])
-    return float(low), float(high)

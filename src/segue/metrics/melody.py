@@ -95,14 +95,3 @@ def overlap_area(first: np.ndarray, second: np.ndarray) -> float:
 def overlap_areas(first: Mapping[str, np.ndarray], second: Mapping[str, np.ndarray]) -> dict[str, float]:
     """`overlap_area` of each histogram of the same name."""
     return {name: overlap_area(first[name], second[name]) for name in first}
-
-
-def bootstrap_interval(
-    total: np.ndarray, count: np.ndarray, seed: int = 0, draws: int = 1000, level: float = 0.95
-) -> tuple[float, float]:
-    """Interval of sum(total) / sum(count) when pieces are drawn again with replacement; arrays (pieces,)."""
-    rng = np.random.default_rng(seed)
-    pick = rng.integers(0, len(total), (draws, len(total)))
-    values = np.asarray(total, float)[pick].sum(axis=1) / np.asarray(count, float)[pick].sum(axis=1)
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)

@@ -156,14 +156,3 @@ def transfer_strength(p_source: float, p_transferred: float, p_back: float) -> f
 def dominates(a: tuple[float, float], b: tuple[float, float]) -> bool:
     """True when point `a` is at least as good as `b` in content and in fit, and better in one."""
     return a[0] >= b[0] and a[1] >= b[1] and a != b
-
-
-def bootstrap_interval(
-    values: np.ndarray, seed: int = 0, draws: int = 2000, level: float = 0.95
-) -> tuple[float, float]:
-    """Percentile bootstrap interval of the mean of `values` (pieces,)."""
-    values = np.asarray(values, float)
-    rng = np.random.default_rng(seed)
-    means = values[rng.integers(0, len(values), (draws, len(values)))].mean(axis=1)
-    tail = (1 - level) / 2
-    return float(np.quantile(means, tail)), float(np.quantile(means, 1 - tail))

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from segue.humanize.controls import Controls, class_push, track_controls
+from segue.humanize.controls import Controls, class_push, kit_level, track_controls
 from segue.humanize.drums import human_groove, play_drums
 from segue.humanize.feel.file import feel_to_dict, read_feel
 from segue.humanize.feel.play import Reference, reference_of
@@ -49,7 +49,8 @@ class _Plan:
     """Who plays how: indices of the drum and of the pitched tracks to play, and of every track of the score
     whether a human has played it and its controls.
 
-    `human_drums` are the drum tracks that a human has played, `push` (10,) is that of the drum classes in ms.
+    `human_drums` are the drum tracks that a human has played, `push` (10,) is that of the drum classes in ms;
+    `style` is that of the drums, `level` how far they keep their written loudness, 0 to 1.
     """
 
     drums: list[int]
@@ -59,6 +60,8 @@ class _Plan:
     controls: list[Controls]
     push: np.ndarray
     reference: Reference | None
+    style: str
+    level: float
 
     @property
     def reason_for_nothing(self) -> str | None:
@@ -96,11 +99,14 @@ def _play(
         report["overrides"] = overrides
     human_drums = [t for t, h in zip(score.tracks, human, strict=True) if h and t.is_drum]
     push = class_push(settings)
-    plan = _Plan(drum_tracks, pitched_tracks, human, human_drums, controls, push, reference)
+    level = kit_level(score, settings["level"])
+    plan = _Plan(
+        drum_tracks, pitched_tracks, human, human_drums, controls, push, reference, settings["style"], level
+    )
     if plan.reason_for_nothing:
         report["reason"] = plan.reason_for_nothing
         return StageResult(score, report)
-    changed, told = _play_tracks(score, plan, settings["style"], models, seed)
+    changed, told = _play_tracks(score, plan, models, seed)
     if plan.reference_leads:
         report["reference"]["leads_pitched"] = True
     result = replace(score, tracks=tuple(changed.get(i, t) for i, t in enumerate(score.tracks)))
@@ -108,7 +114,7 @@ def _play(
 
 
 def _play_tracks(
-    score: Score, plan: _Plan, style: str, models: Mapping[str, Model], seed: int
+    score: Score, plan: _Plan, models: Mapping[str, Model], seed: int
 ) -> tuple[dict[int, Track], dict[str, Any]]:
     """The tracks that are played, by index, and what is to be reported of them."""
     # Each track has its own stream, so that leaving one out does not change another.
@@ -128,7 +134,8 @@ def _play_tracks(
             models["drums"],
             drum_rng,
             reference,
-            style,
+            plan.style,
+            plan.level,
         )
         follow = max(plan.controls[i].timing_share for i in plan.drums)
     elif plan.reference_leads:

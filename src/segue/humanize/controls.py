@@ -21,6 +21,8 @@ from segue.stage import ROLES, Record, Settings
 
 #: `keep_existing: blend` takes a human's track this share of the way that `redo` takes it.
 BLEND_SHARE = 0.5
+#: `level`: the kit keeps its written loudness where other instruments play along.
+AUTO_LEVEL = "auto"
 #: The drum classes that have a push of their own, on top of the drums'.
 PUSHED_CLASSES = {"kick": ("kick",), "snare": ("snare",), "hats": ("closed hi-hat", "open hi-hat", "ride")}
 
@@ -97,6 +99,13 @@ def _matches(name: str, pattern: str) -> bool:
     # A bracket is a letter of the name, as in "Lead [2]".
     literal = pattern.strip().casefold().replace("[", "[[]")
     return fnmatchcase(name.strip().casefold(), literal)
+
+
+def kit_level(score: Score, level: float | str) -> float:
+    """How far the kit keeps its written loudness, 0 to 1; `auto`: wholly where others play along."""
+    if level == AUTO_LEVEL:
+        return float(any(len(track.notes) and not track.is_drum for track in score.tracks))
+    return float(level)
 
 
 def class_push(settings: Settings) -> np.ndarray:

@@ -127,6 +127,7 @@ def play_drums(
     rng: np.random.Generator,
     reference: Reference | None = None,
     style: str = AUTO,
+    level: float = 0.0,
 ) -> tuple[dict[int, Track], Groove, dict[str, Any]]:
     """The drum tracks `indices` as one kit: new tracks by index, the groove that they make, and a report.
 
@@ -134,11 +135,13 @@ def play_drums(
     the grid is replaced, any other note keeps its distance from the grid. `controls` holds every track's
     settings, `class_push` (10,) the push of each drum class in ms, last that of no class. The groove is
     without swing and push. What a `reference` knows comes in the place of the network's answers. `style`
-    says how the network plays, see `perform`.
+    says how the network plays, see `perform`; `level` is how far the kit keeps its written loudness, 0 to 1.
     """
     tracks, own = [score.tracks[i] for i in indices], [controls[i] for i in indices]
     kit = _kit_of(score, tracks, [human[i] for i in indices])
     expected, shift, report = _expected(score, kit, model, reference, style)
+    expected, louder = at_level(expected, kit.velocity[kit.mains], level)
+    report["louder_by"] = round(louder, 1)
     shift, struck = _played(kit, expected, shift, own, rng)
     moves, longer = _with_extras(score, kit, shift, own, class_push)
     changed: dict[int, Track] = {}
@@ -228,6 +231,19 @@ def leads(place: np.ndarray, pitch: np.ndarray) -> np.ndarray:
     """Which hits the other tracks follow, bool, (n,): the bass drum alone where it plays, else all."""
     kick = CLASS_OF_PITCH[pitch] == KICK
     return kick | ~np.isin(place, place[kick])
+
+
+def at_level(expected: Performance, written: np.ndarray, level: float) -> tuple[Performance, float]:
+    """What is expected, louder or softer as a whole, and by how much, in MIDI velocity.
+
+    The mean expected velocity moves by the share `level` (0 to 1) of the way to that of the velocities that
+    are `written` (n,) for the same hits.
+    """
+    known = np.isfinite(expected.velocity)
+    if not known.any():
+        return expected, 0.0
+    louder = level * float(written[known].mean() - expected.velocity[known].mean())
+    return replace(expected, velocity=expected.velocity + louder), louder
 
 
 def in_compound_meters(score: Score, onset: np.ndarray, expected: Performance) -> Performance:

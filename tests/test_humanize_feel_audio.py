@@ -108,7 +108,13 @@ def test_extract_from_a_recording(tmp_path, capsys):
     saved = tmp_path / "take.json"
     arguments = ["groove", "extract", str(path), "-o", str(saved), "--bpm", "100", "--first-downbeat", "0.5"]
     assert main(arguments) == 0
-    assert "take: 64 onsets at 8 places of a bar of 4/4 at 100 bpm" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "take: 64 onsets at 8 places of a bar of 4/4 at 100 bpm" in out
+    assert "heard in the recording" not in out
+    assert main(arguments[:-2]) == 0
+    assert "heard in the recording: its downbeat; set --first-downbeat" in capsys.readouterr().out
+    assert main(arguments) == 0
+    capsys.readouterr()
     feel = feel_from_json(saved.read_bytes())
     assert feel.timing.mean[6, 0] == pytest.approx(10, abs=2)
     for wrong, reason in (

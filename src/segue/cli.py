@@ -245,6 +245,12 @@ def _extract_groove(options: argparse.Namespace) -> int:
         print(f"segue groove extract: {path}: {getattr(error, 'strerror', None) or error}", file=sys.stderr)
         return 2
     print(f"{feel_summary(feel)}; saved in {output}")
+    if feel.source == "audio":
+        unknown = {"bpm": ("its tempo", "--bpm"), "first_downbeat_s": ("its downbeat", "--first-downbeat")}
+        heard = [words for name, words in unknown.items() if name not in known]
+        if heard:
+            what, told_by = (" and ".join(words) for words in zip(*heard, strict=True))
+            print(f"heard in the recording: {what}; set {told_by} where it is wrong")
     return 0
 
 

@@ -10,10 +10,12 @@ from segue.score import (
     Tempo,
     Text,
     Track,
+    bar_index,
     bar_starts,
     beat_starts,
     make_notes,
     meter_at,
+    meter_index,
     meters_from_zero,
     seconds_from_ticks,
     seconds_per_tick,
@@ -95,6 +97,19 @@ def test_bars_and_beats_cover_the_piece(meters, end):
     assert np.all(np.diff(beats) > 0)
     assert set(bars.tolist()) <= set(beats.tolist())
     assert {m.tick for m in meters if m.tick < end} <= set(bars.tolist())
+
+
+def test_the_bar_and_the_meter_of_each_tick():
+    score = Score(meters=(Meter(0, 1, 8), Meter(480, 4, 4), Meter(4320, 6, 8)))
+    ticks = np.array([4320, 0, 479, 480, 4319, 7199, 7200])
+    bars, bar = bar_index(score, ticks)
+    assert bars[bar].tolist() == [4320, 0, 0, 480, 480, 4320, 7200]
+    assert bars[bar + 1].tolist() == [7200, 480, 480, 4320, 4320, 7200, 10080]
+    assert meter_index(score, ticks).tolist() == [2, 0, 0, 1, 1, 2, 2]
+    meters = meters_from_zero(score)
+    assert [meters[i] for i in meter_index(score, ticks)] == [meter_at(score, t) for t in ticks]
+    assert bar_index(Score(), np.zeros(0, int))[1].tolist() == []
+    assert meter_index(Score(meters=(Meter(3840, 3, 4),)), np.array([0, 3840])).tolist() == [0, 1]
 
 
 def test_meter_at_and_common_time_before_the_first_meter():

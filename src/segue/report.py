@@ -80,7 +80,7 @@ def read_tallies(folder: Path, since: float) -> dict[str, list[dict]]:
 def summary(plan: Plan, output: Path, stages: Sequence[str], since: float, wall: float) -> str:
     """The text that a user sees when a run ends; `since` in seconds since the epoch, `wall` in seconds."""
     tallies = read_tallies(plan.folder, since)
-    total, lost, silent = _outcomes(plan)
+    total, lost, silent, overrides = _outcomes(plan)
     computed = {piece for jobs in tallies.values() for job in jobs for piece in job["computed"]}
     computed -= {piece for piece, _ in lost}
     done = total - len(lost)
@@ -102,15 +102,21 @@ def summary(plan: Plan, output: Path, stages: Sequence[str], since: float, wall:
         lines += [f"  {label}: {piece}: {reason}" for piece, reason in rows[:_SHOWN]]
         if len(rows) > _SHOWN:
             lines.append(f"  ... and {len(rows) - _SHOWN} more in {output / 'quarantine.tsv'}")
+    for name in sorted(name for name, used in overrides.items() if not used):
+        lines.append(f"  humanize.tracks: {name} is the name or role of no track in any piece")
     if plan.ignored:
         lines.append(f"  passed over: {plan.ignored} file(s) that are no music by their extension")
     lines.append(f"  results: {output}/   records: {output / 'records.jsonl'}")
     return "\n".join(lines)
 
 
-def _outcomes(plan: Plan) -> tuple[int, list[tuple[str, str]], list[tuple[str, str]]]:
-    """Number of pieces; those in quarantine; those without audio: each with the stage and the reason."""
+def _outcomes(plan: Plan) -> tuple[int, list[tuple[str, str]], list[tuple[str, str]], dict[str, bool]]:
+    """Number of pieces; those in quarantine; those without audio: each with the stage and the reason.
+
+    Last, the settings of single tracks by name, and whether any piece has used them.
+    """
     total = 0
+    overrides: dict[str, bool] = {}
     lost: list[tuple[str, str]] = []
     silent: list[tuple[str, str]] = []
     for shard in plan.shards:
@@ -118,11 +124,17 @@ def _outcomes(plan: Plan) -> tuple[int, list[tuple[str, str]], list[tuple[str, s
         for line in path.read_text("ascii").splitlines() if path.is_file() else []:
             total += 1
             # Most records are long and have nothing to tell here.
-            if '"quarantine"' not in line or "quarantine" not in (record := json.loads(line)):
+            if '"quarantine"' not in line and '"overrides"' not in line:
+                continue
+            record = json.loads(line)
+            used = record.get("stages", {}).get("humanize", {}).get("overrides", {})
+            for name, tracks in used.items():
+                overrides[name] = overrides.get(name, False) or bool(tracks)
+            if "quarantine" not in record:
                 continue
             entry = record["quarantine"]
             if entry["stage"] == "render":
                 silent.append((record["id"], entry["reason"]))
             else:
                 lost.append((record["id"], f"{entry['reason']} ({entry['stage']})"))
-    return total, sorted(lost), sorted(silent)
+    return total, sorted(lost), sorted(silent), overrides

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from segue.archive import write_atomically
@@ -80,29 +81,29 @@ def read_tallies(folder: Path, since: float) -> dict[str, list[dict]]:
 def summary(plan: Plan, output: Path, stages: Sequence[str], since: float, wall: float) -> str:
     """The text that a user sees when a run ends; `since` in seconds since the epoch, `wall` in seconds."""
     tallies = read_tallies(plan.folder, since)
-    total, lost, silent, overrides = _outcomes(plan)
+    found = _outcomes(plan)
     computed = {piece for jobs in tallies.values() for job in jobs for piece in job["computed"]}
-    computed -= {piece for piece, _ in lost}
-    done = total - len(lost)
+    computed -= {piece for piece, _ in found.lost}
+    done = found.total - len(found.lost)
     reused = max(done - len(computed), 0)
     lines = [
         "",
         f"Segue: {done} pieces done, {len(computed)} of them worked on now and {reused} reused, "
-        f"{len(lost)} in quarantine; {wall:.1f} s.",
+        f"{len(found.lost)} in quarantine; {wall:.1f} s.",
     ]
     if any(tallies.values()):
         lines.append("  stage       computed   reused   job seconds")
         for stage in stages:
             jobs = tallies.get(stage, [])
             made = sum(len(job["computed"]) for job in jobs)
-            kept = (total if stage == "ingest" else done) - made
+            kept = (found.total if stage == "ingest" else done) - made
             seconds = sum(job["seconds"] for job in jobs)
             lines.append(f"  {stage:<10} {made:>9} {max(kept, 0):>8} {seconds:>13.1f}")
-    for label, rows in (("quarantine", lost), ("no audio", silent)):
+    for label, rows in (("quarantine", sorted(found.lost)), ("no audio", sorted(found.silent))):
         lines += [f"  {label}: {piece}: {reason}" for piece, reason in rows[:_SHOWN]]
         if len(rows) > _SHOWN:
             lines.append(f"  ... and {len(rows) - _SHOWN} more in {output / 'quarantine.tsv'}")
-    for name in sorted(name for name, used in overrides.items() if not used):
+    for name in sorted(name for name, used in found.overrides.items() if not used):
         lines.append(f"  humanize.tracks: {name} is the name or role of no track in any piece")
     if plan.ignored:
         lines.append(f"  passed over: {plan.ignored} file(s) that are no music by their extension")
@@ -110,31 +111,38 @@ def summary(plan: Plan, output: Path, stages: Sequence[str], since: float, wall:
     return "\n".join(lines)
 
 
-def _outcomes(plan: Plan) -> tuple[int, list[tuple[str, str]], list[tuple[str, str]], dict[str, bool]]:
-    """Number of pieces; those in quarantine; those without audio: each with the stage and the reason.
+@dataclass
+class _Outcomes:
+    """What has become of the pieces of a run, from their records.
 
-    Last, the settings of single tracks by name, and whether any piece has used them.
+    `lost` are those in quarantine and `silent` those without audio, each with the reason. `overrides` holds
+    the settings of single tracks by name, and whether any piece has used them.
     """
-    total = 0
-    overrides: dict[str, bool] = {}
-    lost: list[tuple[str, str]] = []
-    silent: list[tuple[str, str]] = []
+
+    total: int = 0
+    lost: list[tuple[str, str]] = field(default_factory=list)
+    silent: list[tuple[str, str]] = field(default_factory=list)
+    overrides: dict[str, bool] = field(default_factory=dict)
+
+
+def _outcomes(plan: Plan) -> _Outcomes:
+    found = _Outcomes()
     for shard in plan.shards:
         path = records_path(plan.folder, shard)
         for line in path.read_text("ascii").splitlines() if path.is_file() else []:
-            total += 1
+            found.total += 1
             # Most records are long and have nothing to tell here.
             if '"quarantine"' not in line and '"overrides"' not in line:
                 continue
             record = json.loads(line)
             used = record.get("stages", {}).get("humanize", {}).get("overrides", {})
             for name, tracks in used.items():
-                overrides[name] = overrides.get(name, False) or bool(tracks)
+                found.overrides[name] = found.overrides.get(name, False) or bool(tracks)
             if "quarantine" not in record:
                 continue
             entry = record["quarantine"]
             if entry["stage"] == "render":
-                silent.append((record["id"], entry["reason"]))
+                found.silent.append((record["id"], entry["reason"]))
             else:
-                lost.append((record["id"], f"{entry['reason']} ({entry['stage']})"))
-    return total, sorted(lost), sorted(silent), overrides
+                found.lost.append((record["id"], f"{entry['reason']} ({entry['stage']})"))
+    return found

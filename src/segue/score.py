@@ -57,6 +57,11 @@ class Meter:
     denominator: int
 
     @property
+    def name(self) -> str:
+        """As musicians write it: "6/8"."""
+        return f"{self.numerator}/{self.denominator}"
+
+    @property
     def bar_ticks(self) -> int:
         """Length of one bar in ticks."""
         return TICKS_PER_QUARTER * 4 * self.numerator // self.denominator
@@ -124,6 +129,11 @@ def make_notes(
 def sort_notes(notes: np.ndarray) -> np.ndarray:
     """The notes by onset, then pitch, then duration; equal notes keep their order."""
     return notes[np.lexsort((notes["duration_tick"], notes["pitch"], notes["onset_tick"]))]
+
+
+def notes_by_pitch(notes: np.ndarray) -> np.ndarray:
+    """A copy of the notes by pitch, then onset: those of a pitch that move in order keep their places."""
+    return notes[np.lexsort((notes["onset_tick"], notes["pitch"]))]
 
 
 @dataclass(frozen=True)
@@ -219,6 +229,11 @@ def seconds_per_tick(score: Score, ticks: np.ndarray | Sequence[float]) -> np.nd
     starts, _, slope = _tempo_map(score)
     i = np.clip(np.searchsorted(starts, np.asarray(ticks, float), "right") - 1, 0, None)
     return slope[i]
+
+
+def bpm_at(score: Score, ticks: np.ndarray | Sequence[float]) -> np.ndarray:
+    """Quarters a minute at each position; same shape as `ticks`."""
+    return 60 / (TICKS_PER_QUARTER * seconds_per_tick(score, ticks))
 
 
 def meters_from_zero(score: Score) -> tuple[Meter, ...]:

@@ -20,6 +20,7 @@ from segue.humanize.encoding import (
     PATTERN,
     SLOT_STEPS,
     STYLE,
+    TEMPO,
     WINDOW_STEPS,
     window_features,
 )
@@ -76,7 +77,7 @@ def loss_of(network: Player, features: Tensor, hits: Tensor, offset: Tensor, vel
     o_error, v_error = (o - offset)[mask], (v - velocity)[mask]
     o_spread, v_spread = o_spread[mask], v_spread[mask]
     # The length of a step is 1 at 100 quarters a minute: the absolute error is measured in milliseconds.
-    length = (features[:, :, None, STYLE.start - 1] + 1).expand_as(hits)[mask]
+    length = (features[:, :, None, TEMPO.stop - 1] + 1).expand_as(hits)[mask]
     error = (length * o_error.abs()).mean() / OFFSET_ERROR + (o_error**2).mean() / OFFSET_SQUARE
     error = error + v_error.abs().mean() / VELOCITY_ERROR
     spread = batch_kl(offset, o, hits) + batch_kl(velocity, v, hits)

@@ -152,9 +152,7 @@ def play_drums(
         "notes": len(kit.notes),
         "beyond_classes": int(np.count_nonzero(kit.classes < 0)),
         "off_grid": int(np.count_nonzero(np.abs(kit.grid.residual) > STEP_TICKS // 8)),
-        "other_meters": sorted(
-            {f"{m.numerator}/{m.denominator}" for m in meters_from_zero(score) if m.bar_ticks != 3840}
-        ),
+        "other_meters": sorted({m.name for m in meters_from_zero(score) if m.bar_ticks != 3840}),
     }
     place, deviation = kit.place_tick, shift + kit.residual
     left = np.maximum(1 - np.array([c.timing_share for c in own])[kit.track], 0) * kit.residual

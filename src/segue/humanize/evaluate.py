@@ -37,7 +37,7 @@ from segue.metrics.ridge import DrumWindows, cross_validated
 from segue.midi import MidiError, read_midi
 from segue.process import piece_seed
 from segue.runtime import Model
-from segue.score import DRUM_CHANNEL, Score, Track, make_notes, meters_from_zero, seconds_per_tick
+from segue.score import DRUM_CHANNEL, Score, Track, bpm_at, make_notes, meters_from_zero, notes_by_pitch
 from segue.stage import Settings, StageError
 
 SUFFIXES = (".mid", ".midi")
@@ -160,7 +160,7 @@ def hits_of(score: Score, notes: np.ndarray, place_tick: np.ndarray) -> Hits:
         (notes["onset_tick"] - at) / STEP_TICKS,
         notes["velocity"] / 127,
         notes["pitch"],
-        60 / (960 * seconds_per_tick(score, notes["onset_tick"])),
+        bpm_at(score, notes["onset_tick"]),
     )
 
 
@@ -180,7 +180,7 @@ def replay(
     piece = piece_seed(take.content_sha256, "humanize", seed)
     notes = apply(quantised(take, velocity), record, settings, models, piece).score.tracks[0].notes
     # Hits of one pitch keep their order, so that the n-th written is the n-th played.
-    notes = notes[np.lexsort((notes["onset_tick"], notes["pitch"]))]
+    notes = notes_by_pitch(notes)
     return (notes["onset_tick"] - take.hits.place_tick) / STEP_TICKS, notes["velocity"] / 127
 
 

@@ -44,7 +44,7 @@ def read_any_take(path: Path) -> tuple[str, Take]:
     score, content = read_score(path)
     notes = known_hits(score)
     place, grid = written_places(score, notes["onset_tick"].astype(np.int64))
-    meters = {f"{m.numerator}/{m.denominator}" for m in meters_from_zero(score)}
+    meters = {m.name for m in meters_from_zero(score)}
     meter = meters.pop() if len(meters) == 1 else "changing"
     name = f"{meter} {grid}" if grid else meter
     return name, Take(path, content, score, hits_of(score, notes, place))

@@ -27,7 +27,7 @@ from segue.humanize.encoding import (
 )
 from segue.humanize.variation import LAPLACE_STD
 from segue.runtime import Model
-from segue.score import TICKS_PER_QUARTER, Score, bar_index, bar_starts, seconds_per_tick
+from segue.score import TICKS_PER_QUARTER, Score, bar_index, bar_starts, bpm_at
 
 #: Network answers are rounded to these before use, so that both backends decide alike.
 OFFSET_ROUNDING = 1 / 128
@@ -124,7 +124,7 @@ def perform(
     )
     first = np.full(len(used), np.iinfo(np.int64).max)
     np.minimum.at(first, row, onset[known])
-    bpm = 60 / (960 * seconds_per_tick(score, first))
+    bpm = bpm_at(score, first)
     hits = (chosen >= 0).reshape(len(used), SLOT_STEPS, CLASS_COUNT)
     condition = np.array([name == style for name in STYLES], np.float32)
     slots, guess = _play_slots(model, hits, used, bpm, condition)

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from segue.humanize.moves import keep_order
-from segue.score import CONTROL_CHANGE, NOTE, POLY_PRESSURE, Track
+from segue.score import CONTROL_CHANGE, POLY_PRESSURE, Track, notes_by_pitch
 
 #: Hits of one drum that follow each other within this belong together: flams, drags, rolls.
 ORNAMENT_TICKS = 100
@@ -97,7 +97,7 @@ def move_controls(before: Track, after: Track) -> Track:
     if not (choke.any() or pedal.any()):
         return after
     tick = controls["tick"].astype(np.int64)
-    was, now = _by_pitch(before.notes), _by_pitch(after.notes)
+    was, now = notes_by_pitch(before.notes), notes_by_pitch(after.notes)
     for pitch in np.unique(controls["data1"][choke]):
         mine = was["pitch"] == pitch
         chosen = choke & (controls["data1"] == pitch)
@@ -108,11 +108,6 @@ def move_controls(before: Track, after: Track) -> Track:
     moved = controls.copy()
     moved["tick"] = np.maximum(tick, 0)
     return replace(after, controls=moved[np.argsort(moved["tick"], kind="stable")])
-
-
-def _by_pitch(notes: np.ndarray) -> np.ndarray:
-    """Notes by pitch, then onset: those of a pitch keep their order when they move."""
-    return notes[np.lexsort((notes["onset_tick"], notes["pitch"]))].astype(NOTE)
 
 
 def _with_last(tick: np.ndarray, was: np.ndarray, now: np.ndarray) -> np.ndarray:

@@ -18,7 +18,16 @@ from segue import svg
 from segue.humanize.controls import role_of
 from segue.humanize.encoding import CLASS_OF_PITCH, CLASSES
 from segue.humanize.groove import human_residual
-from segue.score import Meter, Score, Track, bar_index, meter_index, meters_from_zero, seconds_from_ticks
+from segue.score import (
+    Meter,
+    Score,
+    Track,
+    bar_index,
+    meter_index,
+    meters_from_zero,
+    notes_by_pitch,
+    seconds_from_ticks,
+)
 from segue.stage import ROLES, Record
 
 WIDTH, LEFT, PLOT, GAP, TOP = 980, 150, 370, 80, 96
@@ -55,7 +64,7 @@ def groove_picture(before: Score, after: Score, record: Record) -> bytes | None:
         return None
     name = str(record.get("id", ""))
     tempo = before.tempos[0].bpm if before.tempos else 120.0
-    facts = [f"{meter.numerator}/{meter.denominator}", f"{tempo:.0f} bpm", _notes(sum(map(_count, rows)))]
+    facts = [meter.name, f"{tempo:.0f} bpm", _notes(sum(map(_count, rows)))]
     if left_out:
         facts.append(f"{_notes(left_out)} in bars of other meters not shown")
     worst = max(float(np.abs(ms).max()) for row in rows for ms in (row.before_ms, row.after_ms))
@@ -106,7 +115,7 @@ def _columns(score: Score, before: np.ndarray, after: np.ndarray, human: bool) -
 
     Notes of one pitch keep their order, so that the n-th before is the n-th after.
     """
-    was, now = (notes[np.lexsort((notes["onset_tick"], notes["pitch"]))] for notes in (before, after))
+    was, now = notes_by_pitch(before), notes_by_pitch(after)
     onset = was["onset_tick"].astype(np.int64)
     place = np.rint(onset - human_residual(score, onset)) if human else onset
     at, *played = (seconds_from_ticks(score, ticks) for ticks in (place, onset, now["onset_tick"]))

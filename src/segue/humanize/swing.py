@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from segue.humanize import jazz_swing
-from segue.score import TICKS_PER_QUARTER, Score, bar_index, meter_index, meters_from_zero, seconds_per_tick
+from segue.score import TICKS_PER_QUARTER, Score, bar_index, bpm_at, meter_index, meters_from_zero
 
 STRAIGHT = 0.5
 JAZZ = "jazz"
@@ -47,8 +47,7 @@ def swung(within: np.ndarray, ratio: np.ndarray) -> np.ndarray:
 
 def jazz_ratio(score: Score, ticks: np.ndarray) -> np.ndarray:
     """The ratio of jazz soloists at the tempo of each tick, (n,)."""
-    tempo = 60 / (seconds_per_tick(score, ticks) * TICKS_PER_QUARTER)
-    return np.interp(tempo, jazz_swing.TEMPO_BPM, jazz_swing.OFF_BEAT)
+    return np.interp(bpm_at(score, ticks), jazz_swing.TEMPO_BPM, jazz_swing.OFF_BEAT)
 
 
 def _quarters(score: Score, ticks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -115,8 +115,7 @@ def _describe_piece(score: Score) -> dict[str, Any]:
     meters = meters_from_zero(score)
     spans: dict[str, int] = {}
     for meter, stop in zip(meters, [*(m.tick for m in meters[1:]), end], strict=True):
-        name = f"{meter.numerator}/{meter.denominator}"
-        spans[name] = spans.get(name, 0) + max(min(stop, end) - meter.tick, 0)
+        spans[meter.name] = spans.get(meter.name, 0) + max(min(stop, end) - meter.tick, 0)
     return {
         "key": None if key is None else {"tonic": key.tonic, "mode": key.mode, "name": key.name},
         "meter": max(spans, key=lambda name: spans[name]),

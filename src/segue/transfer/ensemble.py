@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from segue.score import DRUM_CHANNEL, make_notes, no_notes, sort_notes
+from segue.score import DRUM_CHANNEL, make_notes, no_notes, notes_by_pitch, sort_notes
 
 
 class Player(NamedTuple):
@@ -86,8 +86,7 @@ def cut_repeats(notes: np.ndarray) -> np.ndarray:
     """Sorted notes without doubles, each ending at the latest where its pitch is struck again."""
     if len(notes) == 0:
         return notes
-    order = np.lexsort((notes["onset_tick"], notes["pitch"]))
-    notes = notes[order].copy()
+    notes = notes_by_pitch(notes)
     same = notes["pitch"][1:] == notes["pitch"][:-1]
     gap = np.diff(notes["onset_tick"].astype(np.int64))
     double = np.zeros(len(notes), bool)

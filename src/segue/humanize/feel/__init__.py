@@ -80,7 +80,7 @@ class Feel:
     @property
     def beat_places(self) -> int:
         """Places of one felt beat of its meter."""
-        return max(self.meter.beat_ticks // PLACE_TICKS, 1)
+        return beat_places(self.meter)
 
     @cached_property
     def timing_tables(self) -> Tables:
@@ -111,6 +111,11 @@ class Tables:
 def bar_places(meter: Meter) -> int:
     """Places of one bar, rounded up."""
     return -(-meter.bar_ticks // PLACE_TICKS)
+
+
+def beat_places(meter: Meter) -> int:
+    """Places of one felt beat."""
+    return max(meter.beat_ticks // PLACE_TICKS, 1)
 
 
 def moments(place: np.ndarray, column: np.ndarray, value: np.ndarray, shape: tuple[int, int]) -> Moments:

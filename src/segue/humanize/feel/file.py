@@ -18,13 +18,13 @@ import numpy as np
 from segue.humanize.encoding import CLASSES
 from segue.humanize.feel import (
     BPM_DIGITS,
-    PLACE_TICKS,
     SWING_DIGITS,
     TIMING_DIGITS,
     VELOCITY_DIGITS,
     Feel,
     Moments,
     bar_places,
+    beat_places,
 )
 from segue.humanize.feel.extract import feel_from_midi
 from segue.score import Meter
@@ -77,7 +77,7 @@ def feel_summary(feel: Feel) -> str:
     latency = f" (and all of it {abs(feel.latency_ms):.0f} ms {way}, which is left out)"
     return (
         f"{feel.name}: {feel.count.sum():,} {what} at {np.count_nonzero(hits)} places of a bar of "
-        f"{feel.meter.numerator}/{feel.meter.denominator} at {feel.bpm:g} bpm{swing}; "
+        f"{feel.meter.name} at {feel.bpm:g} bpm{swing}; "
         f"on average {early_late:.1f} ms off the grid{latency if feel.latency_ms else ''}"
     )
 
@@ -96,7 +96,7 @@ def feel_to_dict(feel: Feel) -> dict[str, Any]:
         "segue_feel": FORMAT,
         "name": feel.name,
         "source": feel.source,
-        "meter": f"{feel.meter.numerator}/{feel.meter.denominator}",
+        "meter": feel.meter.name,
         "bpm": feel.bpm,
         "swing": feel.swing,
         "latency_ms": feel.latency_ms,
@@ -150,10 +150,10 @@ def feel_from_dict(saved: Mapping[str, Any]) -> Feel:
     names = (ANY,) if drums == {ANY} else CLASSES
     count = np.zeros((bar_places(meter), len(names)), np.int64)
     values = np.full((4, *count.shape), np.nan)
-    beat_places = max(meter.beat_ticks // PLACE_TICKS, 1)
+    in_beat = beat_places(meter)
     for beat, twelfth, drum, hits, *numbers in rows:
-        place = (beat - 1) * beat_places + twelfth
-        if not (beat >= 1 and 0 <= twelfth < beat_places and place < len(count) and hits >= 1):
+        place = (beat - 1) * in_beat + twelfth
+        if not (beat >= 1 and 0 <= twelfth < in_beat and place < len(count) and hits >= 1):
             raise ValueError(f"place {[beat, twelfth, drum, hits]}")
         cell = place, names.index(drum)
         count[cell] = hits

@@ -68,8 +68,7 @@ class Reference:
         for feel, share in self.parts:
             part: dict[str, Any] = {"name": feel.name if feel else MODEL, "share": round(share, 3)}
             if feel:
-                meter = f"{feel.meter.numerator}/{feel.meter.denominator}"
-                part |= {"source": feel.source, "meter": meter, "tempo_bpm": feel.bpm}
+                part |= {"source": feel.source, "meter": feel.meter.name, "tempo_bpm": feel.bpm}
             parts.append(part)
         bars = {meter.bar_ticks for meter in meters_from_zero(score)}
         differ = any(bars != {feel.meter.bar_ticks} for feel in self.feels)

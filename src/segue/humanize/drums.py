@@ -141,7 +141,7 @@ def play_drums(
     kit = _kit_of(score, tracks, [human[i] for i in indices])
     expected, shift, report = _expected(score, kit, model, reference, style)
     expected, louder = at_level(expected, kit.velocity[kit.mains], level)
-    report["louder_by"] = round(louder, 1)
+    report["louder_by"] = round(louder, 1) + 0.0  # No -0.0.
     shift, struck = _played(kit, expected, shift, own, rng)
     moves, longer = _with_extras(score, kit, shift, own, class_push)
     changed: dict[int, Track] = {}

@@ -6,7 +6,8 @@ outputs with those of the trained network; a difference beyond the card's `toler
 weights, a broken backend or a swapped file never run unseen.
 
 Front matter that this module reads: `name`, `inputs` {name: shape}, `outputs` {name: shape} in order,
-`state` {output: input} for a network that is run step by step, `tolerance` (largest absolute difference).
+`state` {output: input} for a network that is run step by step, `tolerance` (largest absolute difference),
+`batch` (true where the leading 1 of all shapes stands for any number that a call shares among its inputs).
 `reference.npz` holds `input.<name>` and `output.<name>` with a leading axis of examples; for a network with
 state a second axis of steps follows, and the state inputs, which begin at zero, are not stored.
 """
@@ -23,6 +24,8 @@ import numpy as np
 import yaml
 
 BACKENDS = {"onnx": ".onnx", "tflite": ".tflite"}
+#: Sizes of batches for which a TFLite interpreter is kept, beside the batch of one.
+_BATCHES_KEPT = 4
 MODELS_FOLDER = Path(__file__).resolve().parents[2] / "models"
 
 Arrays = dict[str, np.ndarray]
@@ -36,6 +39,7 @@ class Session(Protocol):
     """Weights in a runtime, as `open_weights` gives them."""
 
     provider: str
+    #: For a batch of one.
     input_shapes: dict[str, tuple[int, ...]]
 
     def run(self, inputs: Arrays) -> Arrays:
@@ -53,7 +57,10 @@ class _OnnxSession:
         options.log_severity_level = 3
         self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         self._outputs = outputs
-        self.input_shapes = {i.name: tuple(i.shape) for i in self._session.get_inputs()}
+        # An axis of any length has a name in the place of a number.
+        self.input_shapes = {
+            i.name: tuple(1 if isinstance(n, str) else n for n in i.shape) for i in self._session.get_inputs()
+        }
         self.provider = self._session.get_providers()[0]
 
     def run(self, inputs: Arrays) -> Arrays:
@@ -63,8 +70,11 @@ class _OnnxSession:
 class _TfliteSession:
     def __init__(self, path: Path, outputs: list[str]) -> None:
         module = _tflite_module()
+        self._path, self._module = path, module
         self._interpreter = module.Interpreter(model_path=str(path), num_threads=1)
         self._interpreter.allocate_tensors()
+        #: Interpreters for batches of other sizes, the one that is used last at the end.
+        self._batches: dict[int, Any] = {}
         self.provider = f"{module.__name__.split('.')[0]} XNNPACK"
         signature = self._interpreter._get_full_signature_list()["serving_default"]
         self._inputs = dict(signature["inputs"])
@@ -75,10 +85,28 @@ class _TfliteSession:
         self._outputs = {name: i for name, (_, i) in zip(outputs, numbered, strict=True)}
 
     def run(self, inputs: Arrays) -> Arrays:
+        name, value = next(iter(inputs.items()))
+        interpreter = self._interpreter
+        if value.shape != self.input_shapes[name]:
+            interpreter = self._resized(inputs)
         for name, value in inputs.items():
-            self._interpreter.set_tensor(self._inputs[name], value)
-        self._interpreter.invoke()
-        return {name: self._interpreter.get_tensor(i) for name, i in self._outputs.items()}
+            interpreter.set_tensor(self._inputs[name], value)
+        interpreter.invoke()
+        return {name: interpreter.get_tensor(i) for name, i in self._outputs.items()}
+
+    def _resized(self, inputs: Arrays) -> Any:
+        """An interpreter for the shapes of `inputs`; the last few are kept."""
+        size = len(next(iter(inputs.values())))
+        interpreter = self._batches.pop(size, None)
+        if interpreter is None:
+            interpreter = self._module.Interpreter(model_path=str(self._path), num_threads=1)
+            for name, value in inputs.items():
+                interpreter.resize_tensor_input(self._inputs[name], value.shape)
+            interpreter.allocate_tensors()
+        self._batches[size] = interpreter
+        if len(self._batches) > _BATCHES_KEPT:
+            del self._batches[next(iter(self._batches))]
+        return interpreter
 
 
 def _tflite_module() -> Any:
@@ -99,7 +127,9 @@ class Model:
     """A loaded and checked model.
 
     Calling it takes float32 arrays by input name, in the shapes of the card, and returns arrays by output
-    name. `sha256` is the hash of weights, reference and front matter: what the music depends on.
+    name. With `batch` in the card all inputs, the state too, may have the same other number of rows in the
+    place of the one, and so have the outputs. `sha256` is the hash of weights,
+    reference and front matter: what the music depends on.
     """
 
     def __init__(self, folder: Path, backend: str) -> None:
@@ -119,15 +149,21 @@ class Model:
                 f"model {self.name}: {self.path} takes {self._session.input_shapes}, and the card says "
                 f"{self._shapes}; the weights are not those of the card"
             )
+        #: Whether a call may have any number of rows.
+        self.batch = bool(self.card.get("batch"))
         self.reference_difference = self._check_reference()
 
     def __call__(self, **inputs: np.ndarray) -> Arrays:
         """Run the network once. Raises `ModelError` for a missing input or a wrong shape."""
         ready: Arrays = {}
+        rows = None
         for name, shape in self._shapes.items():
             if name not in inputs:
                 raise ModelError(f"model {self.name}: the input {name} is missing")
             value = np.ascontiguousarray(inputs[name], np.float32)
+            if self.batch:
+                rows = rows or (value.shape[:1] if value.size else shape[:1])
+                shape = rows + shape[1:]
             if value.shape != shape:
                 raise ModelError(
                     f"model {self.name}: input {name} has shape {value.shape}, and {shape} is needed"
@@ -135,10 +171,11 @@ class Model:
             ready[name] = value
         return self._session.run(ready)
 
-    def zero_state(self) -> Arrays:
-        """Zeros for each state input of a network that is run step by step."""
+    def zero_state(self, batch: int = 1) -> Arrays:
+        """Zeros for each state input of a network that is run step by step, for `batch` rows."""
         state = self.card.get("state") or {}
-        return {name: np.zeros(self._shapes[name], np.float32) for name in state.values()}
+        own = (batch,) if self.batch else ()
+        return {name: np.zeros(own + self._shapes[name][len(own) :], np.float32) for name in state.values()}
 
     def run_examples(self, inputs: Arrays) -> Arrays:
         """Run stored examples, as in `reference.npz`; outputs are stacked in the same axes."""

@@ -11,6 +11,7 @@ command finished models.
 
 from __future__ import annotations
 
+import copy
 import sys
 from pathlib import Path
 
@@ -132,6 +133,47 @@ def pack_tflite(path: Path, dynamic: bool = False) -> None:
         before.append(back)
     graph.operators = [*before, *graph.operators]
     _drop_what_is_not_used(model, graph)
+    write(model, path)
+
+
+#: The batch that a graph is converted with before `free_batch`: in one of 1 the converter takes a reshape for
+#: needless where only the one makes it so.
+FREE_ROWS = 2
+
+
+def free_batch(path: Path) -> None:
+    """Rewrite a TFLite file of a batch of `FREE_ROWS` in place: a batch of one, which a runtime can resize.
+
+    The converter writes the shape that a reshape leads to as numbers. As the batch is the outermost axis,
+    the first of them follows from the others and from what comes in. (A slice has such numbers too, and
+    its kernel takes nothing else, so a network for batches has none.)
+    """
+    model = read(path)
+    (graph,) = model.subgraphs
+    made = {int(i) for i in graph.inputs}
+    for operator in graph.operators:
+        inputs = [int(i) for i in operator.inputs]
+        if made.isdisjoint(inputs):
+            continue
+        made |= {int(i) for i in operator.outputs}
+        kind = model.operatorCodes[operator.opcodeIndex].builtinCode
+        if kind == schema.BuiltinOperator.SLICE:
+            raise ValueError(f"{path}: the graph has a slice, whose batch cannot be resized")
+        if kind != schema.BuiltinOperator.RESHAPE:
+            continue
+        target = copy.copy(graph.tensors[inputs[1]])
+        numbers = np.frombuffer(model.buffers[target.buffer].data.tobytes(), np.int32).copy()
+        numbers[0] = -1
+        # Others may share the list, so this operator gets one of its own.
+        target.buffer = len(model.buffers)
+        operator.inputs = [inputs[0], len(graph.tensors)]
+        model.buffers.append(as_buffer(numbers))
+        graph.tensors.append(target)
+        if operator.builtinOptions is not None:
+            operator.builtinOptions.newShape = numbers
+    for index in made:
+        tensor = graph.tensors[index]
+        tensor.shape = [int(tensor.shape[0]) // FREE_ROWS, *tensor.shape[1:]]
     write(model, path)
 
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d
+from torch.nn.functional import conv2d, linear
 
 GATES = 3  # Reset, update, new, in the order of PyTorch's weights.
 
@@ -94,3 +94,18 @@ def written_out(network: nn.Module) -> nn.Module:
             if isinstance(child, nn.GRU) and child.bidirectional:
                 setattr(module, name, WrittenOutGru(child))
     return network.eval()
+
+
+def gru_step(layer: nn.GRU, x: Tensor, state: Tensor) -> Tensor:
+    """The next state (batch, units) of a GRU of one layer and direction, from `x` (batch, features).
+
+    A product for each gate: slices of one for all could not be resized to another batch in TFLite.
+    """
+    given = zip(layer.weight_ih_l0.chunk(GATES), layer.bias_ih_l0.chunk(GATES), strict=True)
+    kept = zip(layer.weight_hh_l0.chunk(GATES), layer.bias_hh_l0.chunk(GATES), strict=True)
+    (reset, update, new), (old_reset, old_update, old_new) = (
+        [linear(value, weight, bias) for weight, bias in gates]
+        for value, gates in ((x, given), (state, kept))
+    )
+    new = torch.tanh(new + torch.sigmoid(reset + old_reset) * old_new)
+    return new + torch.sigmoid(update + old_update) * (state - new)

@@ -1,4 +1,7 @@
-"""The melodies of POP909, laid on the beats of `beat_midi.txt` (the MIDI grid itself is not on the beat)."""
+"""The melodies of POP909, laid on the beats of `beat_midi.txt` (the MIDI grid itself is not on the beat).
+
+The chords of `chord_midi.txt` are laid on the nearest beats.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from segue.chords import parse_chord
 from segue.midi import read_midi
 from segue.score import seconds_from_ticks
-from training.melody.tune import Tune
+from training.melody.tune import Tune, chord_changes
 
 _NAMES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 
@@ -25,8 +29,22 @@ def _keys(path: Path) -> list[tuple[float, int, str]]:
     return keys
 
 
+def _chords(path: Path) -> list[tuple[float, str]]:
+    """Start in seconds and label of each line of `chord_midi.txt`, and the end of the last as no chord."""
+    rows = [line.split() for line in path.read_text().splitlines()]
+    return [(float(start), label) for start, _, label in rows] + [(float(r[1]), "N") for r in rows[-1:]]
+
+
+def _moved(label: str, semitones: int) -> str:
+    chord = parse_chord(label)
+    return label if chord is None else chord.transposed(semitones).symbol()
+
+
 def read_song(folder: Path) -> Tune:
-    """The melody of one song. Later keys are moved to the first one. Raises ValueError with the reason."""
+    """The melody of one song. Later keys are moved to the first one, with their chords.
+
+    Raises ValueError with the reason.
+    """
     score, _ = read_midi((folder / f"{folder.name}.mid").read_bytes())
     track = next((t for t in score.tracks if t.name == "MELODY"), None)
     if track is None or len(track.notes) < 12:
@@ -58,12 +76,22 @@ def read_song(folder: Path) -> Tune:
     keys = _keys(folder / "key_audio.txt")
     if not keys:
         raise ValueError("no key")
-    which = np.clip(np.searchsorted([k[0] for k in keys], onset, "right") - 1, 0, None)
-    move = np.array([(k[1] - keys[0][1] + 6) % 12 - 6 for k in keys])[which]
+    moves = np.array([(k[1] - keys[0][1] + 6) % 12 - 6 for k in keys])
+
+    def move_at(seconds: np.ndarray) -> np.ndarray:
+        return moves[np.clip(np.searchsorted([k[0] for k in keys], seconds, "right") - 1, 0, None)]
+
     start = np.interp(onset, times, places) * 12
     end = np.interp(stop, times, places) * 12
     grid = np.round(start).astype(np.int64)
     top = _top_line(grid, notes["pitch"])
+    changes = _chords(folder / "chord_midi.txt")
+    when = np.array([c[0] for c in changes])
+    beat = 12 * np.round(np.interp(when, times, places)).astype(np.int64)
+    chords = [
+        (at, _moved(label, -move))
+        for at, (_, label), move in zip(beat.tolist(), changes, move_at(when).tolist(), strict=True)
+    ]
     return Tune(
         f"pop909/{folder.name}",
         "pop909",
@@ -73,8 +101,9 @@ def read_song(folder: Path) -> Tune:
         keys[0][2],
         grid[top],
         np.maximum(np.round(end).astype(np.int64)[top] - grid[top], 1),
-        (notes["pitch"].astype(np.int64) - move)[top],
+        (notes["pitch"].astype(np.int64) - move_at(onset))[top],
         (int(top.sum()) - 1,),
+        chord_changes(chords),
     )
 
 

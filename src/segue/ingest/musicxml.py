@@ -168,7 +168,7 @@ class _PartReader:
                 case "sound":
                     self._read_sound(element, at, bar)
                 case "harmony":
-                    label = _chord_label(element)
+                    label = chord_label(element)
                     if label:
                         place = max(at + self._ticks(element.findtext("offset")), 0)
                         bar.markers.append((place, label))
@@ -286,7 +286,7 @@ class _PartReader:
                 bar.backward = min(max(int(repeat.get("times") or 2), 2), 16)
 
 
-def _chord_label(harmony: ElementTree.Element) -> str:
+def chord_label(harmony: ElementTree.Element) -> str:
     """The chord symbol in plain spelling, or an empty string for one that names no root."""
     kind = harmony.find("kind")
     name = (kind.text or "").strip() if kind is not None else ""

@@ -4,8 +4,9 @@ Any unpacker opens it and any workstation plays the members. Members are stored 
 their names and with a fixed time stamp, so that equal content is equal bytes on every machine.
 
 For a piece `folk/tune`: `folk/tune.mid` (absent when the piece is in quarantine), `folk/tune.json`, an object
-with `key` (what the result was computed from, see `segue.process`) and `record`, and the pictures drawn so
-far, such as `folk/tune.humanize.svg`.
+with `key` (what the result was computed from, see `segue.process`) and `record`, the pictures drawn so far,
+such as `folk/tune.humanize.svg`, and the alternatives that a stage offers, `folk/tune.complete-2.midi`
+(delivered as `.mid`, which in an archive is the ending of pieces).
 """
 
 from __future__ import annotations
@@ -20,19 +21,22 @@ from typing import Any
 
 _TIME_STAMP = (1980, 1, 1, 0, 0, 0)
 _PICTURE = ".svg"
+_ALTERNATIVE = ".midi"
 
 
 @dataclass(frozen=True)
 class Member:
-    """One piece between two stages: its MIDI bytes (None in quarantine), record, cache key, SVG by name.
+    """One piece between two stages: MIDI bytes (None in quarantine), record, cache key, SVG and MIDI by name.
 
-    Pictures are no part of what a later stage computes from: they are handed on, and change no key.
+    Pictures and alternatives are no part of what a later stage computes from: they are handed on, and change
+    no key.
     """
 
     midi: bytes | None
     record: dict[str, Any]
     key: str = ""
     pictures: dict[str, bytes] = field(default_factory=dict)
+    alternatives: dict[str, bytes] = field(default_factory=dict)
 
 
 def to_json(value: Any) -> str:
@@ -59,7 +63,9 @@ def write_archive(path: Path, members: Mapping[str, Member]) -> None:
             if member.midi is not None:
                 archive.writestr(zipfile.ZipInfo(f"{piece}.mid", _TIME_STAMP), member.midi)
             for name, picture in sorted(member.pictures.items()):
-                archive.writestr(zipfile.ZipInfo(picture_file(piece, name), _TIME_STAMP), picture)
+                archive.writestr(zipfile.ZipInfo(f"{piece}.{name}{_PICTURE}", _TIME_STAMP), picture)
+            for name, midi in sorted(member.alternatives.items()):
+                archive.writestr(zipfile.ZipInfo(f"{piece}.{name}{_ALTERNATIVE}", _TIME_STAMP), midi)
     os.replace(temporary, path)
 
 
@@ -68,29 +74,32 @@ def read_archive(path: Path) -> dict[str, Member]:
     members: dict[str, Member] = {}
     with zipfile.ZipFile(path) as archive:
         names = set(archive.namelist())
-        pictures: dict[str, dict[str, bytes]] = {}
+        extras: dict[str, dict[str, dict[str, bytes]]] = {_PICTURE: {}, _ALTERNATIVE: {}}
         for file in sorted(names):
-            if file.endswith(_PICTURE):
-                piece, _, name = file.removesuffix(_PICTURE).rpartition(".")
-                pictures.setdefault(piece, {})[name] = archive.read(file)
+            ending = os.path.splitext(file)[1]
+            if ending in extras:
+                piece, _, name = file.removesuffix(ending).rpartition(".")
+                extras[ending].setdefault(piece, {})[name] = archive.read(file)
         for file in sorted(names):
             if not file.endswith(".json"):
                 continue
             piece = file.removesuffix(".json")
             stored = json.loads(archive.read(file))
             midi = archive.read(f"{piece}.mid") if f"{piece}.mid" in names else None
-            members[piece] = Member(midi, stored["record"], stored["key"], pictures.get(piece, {}))
+            own = (extras[ending].get(piece, {}) for ending in (_PICTURE, _ALTERNATIVE))
+            members[piece] = Member(midi, stored["record"], stored["key"], *own)
     return members
 
 
-def picture_file(piece: str, name: str) -> str:
-    """The file of a piece's picture, in an archive and below the output folder; `name` is without dots."""
-    return f"{piece}.{name}{_PICTURE}"
+def extra_files(piece: str, member: Member) -> dict[str, bytes]:
+    """The files below the output folder that a piece brings beside its music; names are without dots."""
+    pictures = {f"{piece}.{name}{_PICTURE}": data for name, data in member.pictures.items()}
+    return pictures | {f"{piece}.{name}.mid": data for name, data in member.alternatives.items()}
 
 
-def is_picture(file: str) -> bool:
-    """Whether a delivered file is a picture."""
-    return file.endswith(_PICTURE)
+def is_extra(piece: str, file: str) -> bool:
+    """Whether a delivered file of the piece is one of its `extra_files`: its music has no name of its own."""
+    return "." in file.removeprefix(f"{piece}.")
 
 
 def read_cache(path: Path) -> dict[str, Member]:

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from segue import __version__
-from segue.archive import Member, picture_file, to_json, write_atomically
+from segue.archive import Member, extra_files, to_json, write_atomically
 from segue.config import (
     STAGES,
     ConfigError,
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = check_stage(options.command, given)
         reading = check_stage("ingest", {})
         spec = stage_spec(options.command, settings, options.seed)
-        spec.load_models()
+        dict(spec.load_models())  # Broken weights are told before the first piece is touched.
         # A piece that has no record yet is read as `segue ingest` reads it with its default settings.
         reader_spec = spec if options.command == "ingest" else stage_spec("ingest", reading, options.seed)
     except (ConfigError, ModelError) as error:
@@ -194,8 +194,8 @@ def _write(output: Path, member: Member, audio: bytes | None, suffix: str) -> No
     write_atomically(output / f"{piece}.json", (to_json(member.record) + "\n").encode())
     if audio is not None:
         write_atomically(output / f"{piece}{suffix}", audio)
-    for name, picture in member.pictures.items():
-        write_atomically(output / picture_file(piece, name), picture)
+    for name, data in extra_files(piece, member).items():
+        write_atomically(output / name, data)
 
 
 def _evaluate(options: argparse.Namespace) -> int:

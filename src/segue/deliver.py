@@ -1,4 +1,4 @@
-"""The last job of a shard: finished MIDI, records, pictures and audio into the output folder.
+"""The last job of a shard: finished MIDI, records, pictures, alternatives and audio into the output folder.
 
 Audio is made by several processes at once, one piece each; a synthesizer that crashes costs its piece.
 """
@@ -16,7 +16,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from segue.archive import Member, is_picture, picture_file, read_archive, to_json, write_atomically
+from segue.archive import Member, extra_files, is_extra, read_archive, to_json, write_atomically
 from segue.midi import read_midi
 from segue.process import StageSpec, describe, piece_seed, result_key
 from segue.shard import Tally
@@ -38,10 +38,10 @@ def deliver_shard(
     tally: Tally,
     processes: int = 1,
 ) -> None:
-    """Deliver a shard: finished MIDI, record, pictures and, unless `spec` is None, audio.
+    """Deliver a shard: finished MIDI, record, pictures, alternatives and, unless `spec` is None, audio.
 
     A file that is present and whose key is unchanged stays; a file of a piece that is gone, or that this
-    run no longer makes, is removed. Pictures are written by themselves: they cost no audio.
+    run no longer makes, is removed. Pictures and alternatives are written by themselves: they cost no audio.
     """
     known, known_records = read_manifest(manifest), read_manifest(records)
     pieces = read_archive(previous)
@@ -52,7 +52,7 @@ def deliver_shard(
     for piece, member in finished.items():
         key = result_key(spec, member) if spec else _text_key(member)
         row = known.get(piece)
-        files = [name for name in row["files"] if not is_picture(name)] if row else []
+        files = [name for name in row["files"] if not is_extra(piece, name)] if row else []
         if piece in known_records and row and row["key"] == key and _all_there(output_folder, files):
             rows[piece], final[piece] = {**row, "files": files}, known_records[piece]
             tally.reused += 1
@@ -67,8 +67,8 @@ def deliver_shard(
         rows[piece]["files"] = _write_piece(output_folder, piece, changed[piece], audio, suffix, record)
     tally.quarantined = sum(r.get("quarantine", {}).get("stage") == "render" for r in final.values())
     for piece, member in finished.items():
-        pictures = _write_pictures(output_folder, piece, member.pictures)
-        rows[piece]["files"] = sorted([*rows[piece]["files"], *pictures])
+        extras = _write_extras(output_folder, extra_files(piece, member))
+        rows[piece]["files"] = sorted([*rows[piece]["files"], *extras])
     kept = {name for row in rows.values() for name in row["files"]}
     for row in known.values():
         for name in set(row["files"]) - kept:
@@ -109,9 +109,8 @@ def _write_piece(
     return sorted(files)
 
 
-def _write_pictures(folder: Path, piece: str, pictures: Mapping[str, bytes]) -> list[str]:
-    """Write the pictures that are missing or have changed; the names of all, as `_write_piece` has them."""
-    files = {picture_file(piece, name): data for name, data in pictures.items()}
+def _write_extras(folder: Path, files: Mapping[str, bytes]) -> list[str]:
+    """Write those of the files that are missing or have changed; the names of all."""
     for name, data in files.items():
         if not (folder / name).is_file() or (folder / name).read_bytes() != data:
             write_atomically(folder / name, data)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import import_module
@@ -18,7 +18,7 @@ from typing import Any
 from segue.archive import Member, to_json
 from segue.config import ConfigError, named_files, stage_schema, with_files
 from segue.midi import read_midi, write_midi
-from segue.runtime import Model, load_model, model_folder, model_hash
+from segue.runtime import Model, ModelError, load_model, model_folder, model_hash
 from segue.stage import InputFile, StageError, StageResult
 
 log = logging.getLogger(__name__)
@@ -46,16 +46,31 @@ class StageSpec:
         """What a result depends on beside the piece, as text."""
         return to_json(vars(self))
 
-    def load_models(self) -> dict[str, Model]:
-        """The models by role. Raises `ModelError`."""
-        names = self.settings.get("models", {})
-        return {role: load_model(name, self.settings["backend"]) for role, name in names.items()}
+    def load_models(self) -> Mapping[str, Model]:
+        """The models by role, each loaded when it is asked for, which raises `ModelError`."""
+        return _Models(self.settings.get("models", {}), self.settings.get("backend", ""))
 
     def load_settings(self) -> dict[str, Any]:
         """The settings as `apply` wants them: what is in a named file stands in the place of its path."""
         if not self.files:
             return self.settings
         return with_files(self.settings, stage_schema(self.name), self.name, self.files)
+
+
+class _Models(Mapping[str, Model]):
+    """Models by role. A stage may have one that few pieces need."""
+
+    def __init__(self, names: Mapping[str, str], backend: str) -> None:
+        self._names, self._backend = names, backend
+
+    def __getitem__(self, role: str) -> Model:
+        return load_model(self._names[role], self._backend)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 def stage_spec(name: str, settings: Mapping[str, Any], seed: int) -> StageSpec:
@@ -152,6 +167,8 @@ def run_piece(spec: StageSpec, member: Member, key: str = "") -> Member:
         return _finish(spec, result, record, key)
     except StageError as error:
         return quarantined(record, spec.name, str(error), key)
+    except ModelError:
+        raise
     except Exception as error:  # A defect must not cost the other pieces.
         log.exception("%s: %s failed", record["id"], spec.name)
         return quarantined(record, spec.name, f"{spec.name} failed: {describe(error)}", key)
@@ -175,4 +192,5 @@ def _finish(spec: StageSpec, result: StageResult, record: Mapping[str, Any], key
     stages = {**record.get("stages", {}), spec.name: report}
     new = {**record, **result.record, "stages": stages}
     new["midi_sha256"] = hashlib.sha256(midi).hexdigest()
-    return Member(midi, new, key, result.pictures)
+    others = {name: write_midi(score) for name, score in result.alternatives.items()}
+    return Member(midi, new, key, result.pictures, others)

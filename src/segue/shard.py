@@ -183,18 +183,25 @@ def stage_shard(spec: StageSpec, previous: Path, output: Path, tally: Tally) -> 
             continue
         key = result_key(spec, member)
         done = _cached_or(tally, cache, piece, key, lambda m=member, k=key: run_piece(spec, m, k))
-        members[piece] = _hand_on_pictures(spec.name, member, done)
+        members[piece] = _hand_on(spec.name, member, done)
     tally.removed = len(cache.keys() - members.keys())
     _log_quarantine(spec.name, members, tally)
     write_archive(output, members)
 
 
-def _hand_on_pictures(stage: str, member: Member, done: Member) -> Member:
-    """`done` with the pictures that `stage` drew and those that the piece brought along."""
+def _hand_on(stage: str, member: Member, done: Member) -> Member:
+    """`done` with the pictures and alternatives that `stage` made and those that the piece brought along."""
     if done.midi is None:
         return done
-    own = {name: data for name, data in done.pictures.items() if name.partition("-")[0] == stage}
-    return replace(done, pictures={**member.pictures, **own})
+
+    def joined(brought: dict[str, bytes], made: dict[str, bytes]) -> dict[str, bytes]:
+        return brought | {name: data for name, data in made.items() if name.partition("-")[0] == stage}
+
+    return replace(
+        done,
+        pictures=joined(member.pictures, done.pictures),
+        alternatives=joined(member.alternatives, done.alternatives),
+    )
 
 
 def _changed(cache: dict[str, Member], piece: str, key: str) -> bool:

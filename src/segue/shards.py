@@ -11,12 +11,16 @@ import hashlib
 import json
 import math
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from segue.archive import to_json, write_atomically
 from segue.ingest import SUFFIXES
+
+#: How an alternative of another piece is named in the output folder (`segue.archive.extra_files`).
+_ALTERNATIVE = re.compile(r"(.+)\.[a-z]+-\d+", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,8 @@ def scan(folder: Path) -> tuple[list[Source], int]:
     """The music files below `folder`, by piece id, and the number of files that were passed over.
 
     Files that differ in their extension alone would share an id: the first in the order of `SUFFIXES` keeps
-    the short id, the others keep their extension in it.
+    the short id, the others keep their extension in it. So does an alternative that was put back beside its
+    piece: under its own name the next alternatives of that piece are delivered.
     """
     found: list[tuple[str, str, os.stat_result]] = []
     ignored = 0
@@ -59,10 +64,13 @@ def scan(folder: Path) -> tuple[list[Source], int]:
             ignored += 1
     found.sort(key=lambda item: (SUFFIXES.index(item[1]), item[0]))
     taken: set[str] = set()
+    stems = {os.path.splitext(path)[0] for path, _, _ in found}
     sources: list[Source] = []
     for path, _, stat in found:
-        piece = _printable(os.path.splitext(path)[0])
-        if piece in taken:
+        stem = os.path.splitext(path)[0]
+        piece = _printable(stem)
+        alternative = _ALTERNATIVE.fullmatch(stem)
+        if piece in taken or (alternative and alternative[1] in stems):
             piece = _printable(path)
         taken.add(piece)
         sources.append(Source(piece, path, stat.st_size, stat.st_mtime_ns))

@@ -64,6 +64,9 @@ class StageResult:
     #: SVG by name, where the setting `figures` asks for it: the stage's own name or, where it draws several,
     #: `<stage>-<what>`. They travel with the piece and are delivered as `<piece>.<name>.svg`.
     pictures: dict[str, bytes] = field(default_factory=dict)
+    #: Other scores that the stage might as well have made, by name: `<stage>-<number>`. They travel with the
+    #: piece as it was after the stage, and are delivered as `<piece>.<name>.mid`.
+    alternatives: dict[str, Score] = field(default_factory=dict)
 
 
 Apply = Callable[[Score, Record, Settings, Mapping[str, Model], int], StageResult]

@@ -63,7 +63,8 @@ def piece(notes, meter=(4, 4), tonic=0, mode="major", more=(), meters=None, temp
 
 
 def run(score, record, seed=1, backend="onnx", **chosen):
-    return apply(score, record, {**DEFAULTS, **chosen}, {"melody": load_model("melody", backend)}, seed)
+    models = {name: load_model(name, backend) for name in ("melody", "harmony")}
+    return apply(score, record, {**DEFAULTS, **chosen}, models, seed)
 
 
 def added(before, after, track=0):

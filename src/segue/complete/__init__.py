@@ -1,78 +1,79 @@
-"""Complete: the melody is continued where it breaks off, and its gaps are filled.
+"""Complete: a melody is continued, its gaps are filled, and parts of it are written anew.
 
-`apply` finds the melody, decides where notes are missing (`plan`), lets the model write them (`sampler`) and
-places them in the melody's track (`finish`). Notes that are there are never changed.
+`apply` finds the melody (`line`), decides where notes are wanted (`spots`, with `plan` and `regions`), lets
+the model write them in several variations (`draft`, with `compose` and `finish`), ranks these (`rank`, with
+`checks`) and takes one. Notes outside of the places that the report names are never changed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from segue.complete.encoding import Events, events_from_notes
-from segue.complete.finish import notes_from_events
-from segue.complete.line import Line, melody_lines, melody_track
-from segue.complete.plan import (
-    MOST_HOLES,
-    WRITE_MEMORY,
-    Spot,
-    end_likelihoods,
-    gap_spots,
-    is_finished,
-    open_end,
-)
-from segue.complete.sampler import Taste, Walker, allowed_pitches, walk
+from segue.complete.compose import own_nats, past_events
+from segue.complete.conditions import find_chords
+from segue.complete.draft import Draft, Melody, Style, start_drafts, write_spot
+from segue.complete.line import melody_lines, melody_track
+from segue.complete.rank import Habits, Voice, check, faults, habits, order, penalty
+from segue.complete.regions import varied_spots
+from segue.complete.spots import Plan, plan_spots
 from segue.runtime import Model
-from segue.score import Score, Track, bar_starts, seconds_from_ticks
+from segue.score import Score, bar_starts, seconds_from_ticks
 from segue.stage import Record, Settings, StageResult
 
-VERSION = 1
+VERSION = 2
 
 #: Semitones that new notes may go beyond the melody's own range: a major third.
 _BEYOND = 4
+#: Rounds of draws until as many variations differ as are wanted.
+_ROUNDS = 6
 
 __all__ = ["VERSION", "apply"]
 
 
 @dataclass(frozen=True)
-class _Melody:
-    """What is known of the melody: its track, lines with their events, and the range of new notes (MIDI)."""
+class _Ranked:
+    """A variation with its figures: surprise in nats an event, checks, faults and penalty."""
 
-    track: int
-    lines: list[tuple[Line, Events]]
-    lowest: int
-    highest: int
+    draft: Draft
+    nats: float
+    figures: dict[str, Any]
+    faults: list[str]
+    penalty: float
 
 
 def apply(
     score: Score, record: Record, settings: Settings, models: Mapping[str, Model], seed: int
 ) -> StageResult:
-    """Complete the melody of a piece. Settings: `settings.schema.yaml`; models: {"melody": ...}."""
+    """Complete the melody of a piece. Settings: `settings.schema.yaml`.
+
+    Models: {"melody": ..., "harmony": ...}; harmony is touched only where chords are to be heard.
+    """
     report: dict[str, Any] = {"mode": settings["mode"], "changed": {"notes": 0}, "added": [], "skipped": []}
     melody, reason = _melody(score, record, settings)
     if melody is None:
         report["skipped"].append({"reason": reason})
         return StageResult(score, report)
-    report["track"] = melody.track
+    report["track"] = melody.index
     model = models["melody"]
-    rng = np.random.default_rng(seed)
-    spots = _spots(score, melody, settings, model, report)
-    added = [_write(melody, spot, settings, model, rng) for spot in spots]
-    for spot, notes in zip(spots, added, strict=True):
-        report["added"].append(_describe(spot, notes))
-    new = np.concatenate(added) if added else np.zeros(0)
-    if not len(new):
+    plan = plan_spots(score, melody, settings, model, report)
+    if plan.is_empty:
         return StageResult(score, report)
-    report["changed"]["notes"] = len(new)
-    track = score.tracks[melody.track]
-    done = score.with_track(melody.track, track.with_notes(np.concatenate([track.notes, new])))
-    return StageResult(done, report, _new_entries(done, record, melody.track))
+    symbols, report["chords"] = find_chords(
+        score, record, settings["chords"], models, melody.index, plan.spans(melody)
+    )
+    drafts = _variations(melody, plan, settings, model, seed, report)
+    ranked = _rank(melody, plan, drafts, model, report)
+    if not ranked:
+        report["skipped"] += drafts[0].skipped
+        return StageResult(score, report)
+    return _result(score, record, melody, plan, settings, ranked, report)
 
 
-def _melody(score: Score, record: Record, settings: Settings) -> tuple[_Melody | None, str]:
+def _melody(score: Score, record: Record, settings: Settings) -> tuple[Melody | None, str]:
     """The melody, or None and why there is nothing to complete."""
     index, reason = melody_track(score, record, settings["track"])
     if index is None:
@@ -80,7 +81,7 @@ def _melody(score: Score, record: Record, settings: Settings) -> tuple[_Melody |
     key = record.get("key")
     if not key:
         return None, "the key is unknown"
-    track: Track = score.tracks[index]
+    track = score.tracks[index]
     if len(track.notes) < 2:
         return None, f"the melody has {len(track.notes)} notes, and two are needed to hear what comes next"
     style = None if settings["style"] == "auto" else settings["style"]
@@ -92,107 +93,124 @@ def _melody(score: Score, record: Record, settings: Settings) -> tuple[_Melody |
     highest = settings["highest"] or min(int(pitch.max()) + _BEYOND, 127)
     if lowest > highest:
         return None, f"the range from {lowest} to {highest} holds no note"
-    events = [events_from_notes(line.onset, line.length, line.pitch, line.setting) for line in lines]
-    return _Melody(index, list(zip(lines, events, strict=True)), lowest, highest), ""
+    return Melody(index, track, tuple(lines), lowest, highest), ""
 
 
-def _spots(score: Score, melody: _Melody, settings: Settings, model: Model, report: dict) -> list[Spot]:
-    """Where to write; what is left as it is, and why, is told in the report."""
-    mode, skipped = settings["mode"], report["skipped"]
-    spots: list[Spot] = []
-    if mode != "continue":
-        spots += _gaps(melody, settings, skipped)
-    if mode != "infill":
-        end = _open_end(score, melody, settings, skipped)
-        spots += [end] if end else []
-    return _unfinished(melody, spots, model, skipped) if mode == "auto" else spots
+def _variations(
+    melody: Melody, plan: Plan, settings: Settings, model: Model, seed: int, report: dict[str, Any]
+) -> list[Draft]:
+    """As many variations as are wanted, all different, in the order of their draws.
 
-
-def _gaps(melody: _Melody, settings: Settings, skipped: list[dict[str, Any]]) -> list[Spot]:
-    """The silences of the lengths that are to be filled."""
-    found: list[Spot] = []
-    for line, _ in melody.lines:
-        fits, longer = gap_spots(line, settings["min_gap"], settings["max_gap"])
-        found += fits
-        reason = f"the gap is longer than max_gap ({settings['max_gap']:g} bars)"
-        skipped += [{**_place(spot), "reason": reason} for spot in longer]
-    if settings["mode"] == "infill" and not found and not skipped:
-        skipped.append({"reason": f"no silence of {settings['min_gap']:g} bars in the melody"})
-    return found
-
-
-def _unfinished(
-    melody: _Melody, spots: list[Spot], model: Model, skipped: list[dict[str, Any]]
-) -> list[Spot]:
-    """The spots before which the melody breaks off.
-
-    Where long rests are frequent they are the music's manner (one voice of many), and none of them is a hole.
+    Each draw has its own generator, so that it is the same however many there are. Draws that come out like
+    others are replaced, as far as a few rounds of more draws allow.
     """
-    chosen: list[Spot] = []
-    gaps = [spot for spot in spots if spot.is_gap]
-    if len(gaps) > MOST_HOLES:
-        spots = [spot for spot in spots if not spot.is_gap]
-        reason = f"the melody has {len(gaps)} long rests, so many that they are meant"
-        skipped.append({"reason": reason})
-    for line, events in melody.lines:
-        own = [spot for spot in spots if spot.line is line]
-        likelihoods = end_likelihoods(model, line, events, [spot.after for spot in own])
-        for spot, likelihood in zip(own, likelihoods, strict=True):
-            if not is_finished(line, spot.after, likelihood):
-                chosen.append(spot)
-                continue
-            where = _place(spot) if spot.is_gap else {"at_tick": int(line.tick(spot.start))}
-            reason = f"{'the phrase before the rest' if spot.is_gap else 'the last phrase'} is finished"
-            skipped.append({**where, "reason": reason, "end_likelihood": round(likelihood, 3)})
-    return chosen
-
-
-def _open_end(
-    score: Score, melody: _Melody, settings: Settings, skipped: list[dict[str, Any]]
-) -> Spot | None:
-    """The place after the last note, unless too little is known there."""
-    line, _ = melody.lines[-1]
-    notes = score.tracks[melody.track].notes
-    if line.stop_tick is not None and int(notes["onset_tick"].max()) >= line.stop_tick:
-        reason = "the melody ends with a single note after a change of meter, too little to go on from"
-        skipped.append({"reason": reason})
-        return None
-    auto = settings["mode"] == "auto"
-    spot = open_end(line, settings["bars"], auto, melody.lowest, melody.highest)
-    if spot is None:
-        skipped.append({"reason": "the meter changes right after the last note"})
-    return spot
+    wanted = settings["variations"]
+    source = np.random.default_rng(seed)
+    found: dict[bytes, Draft] = {}
+    drawn = 0
+    for _ in range(_ROUNDS if settings["temperature"] > 0 or plan.share else 1):
+        rngs = [source if drawn == 0 and k == 0 else source.spawn(1)[0] for k in range(wanted - len(found))]
+        for draft in _write(melody, plan, settings, model, rngs):
+            drawn += 1
+            draft.number = drawn
+            found.setdefault(draft.new.tobytes() + draft.stays.tobytes(), draft)
+        if len(found) == wanted:
+            break
+    if len(found) < wanted:
+        reason = (
+            f"of {drawn} draws only {len(found)} differ; a higher temperature or top_p makes more of them"
+        )
+        report["skipped"].append({"reason": reason})
+    return list(found.values())
 
 
 def _write(
-    melody: _Melody, spot: Spot, settings: Settings, model: Model, rng: np.random.Generator
-) -> np.ndarray:
-    """The new notes of one spot, NOTE array."""
-    line = spot.line
-    events = next(e for known, e in melody.lines if known is line)
-    upto = int(np.searchsorted(events.start, line.onset[spot.after], "right"))
-    walker = Walker(model, line.setting, events, WRITE_MEMORY)
-    walker.follow(upto, spot.start)
-    taste = Taste(
-        settings["temperature"],
-        settings["top_p"],
-        allowed_pitches(line.setting, melody.lowest, melody.highest),
-        longest_rest=line.setting.bar // 2,
-    )
-    stop = spot.stop if spot.is_gap else spot.goal[1]
-    made = walk(walker, spot.start, stop, spot.goal, spot.goal_from, taste, rng)
-    if not spot.is_gap:
-        made.append((spot.goal[1], spot.goal[0], spot.stop - spot.goal[1]))
-    after = int(line.onset_tick[spot.after + 1]) if spot.is_gap else None
-    return notes_from_events(line, made, int(line.end_tick[spot.after]), after)
+    melody: Melody, plan: Plan, settings: Settings, model: Model, rngs: list[np.random.Generator]
+) -> list[Draft]:
+    style = Style(settings["temperature"], settings["top_p"], None)
+    drafts = start_drafts(melody, rngs, plan.spots)
+    for spot in plan.spots:
+        write_spot(melody, drafts, spot, model, style)
+    if plan.share:
+        for draft in drafts:
+            for spot in varied_spots(melody.lines, plan.share, draft.rng):
+                write_spot(melody, [draft], spot, model, style)
+    return drafts
 
 
-def _describe(spot: Spot, notes: np.ndarray) -> dict[str, Any]:
-    return {"why": "gap" if spot.is_gap else "open end", **_place(spot), "notes": len(notes)}
+def _rank(
+    melody: Melody, plan: Plan, drafts: list[Draft], model: Model, report: dict[str, Any]
+) -> list[_Ranked]:
+    """The variations in which something was written, the best one first."""
+    written = [draft for draft in drafts if draft.places]
+    own = _own_surprise(melody, plan, model) if len(written) > 1 else None
+    if own is not None:
+        report["own_nats"] = round(own, 3)
+    usual = _habits(melody)
+    ranked: list[_Ranked] = []
+    for draft in written:
+        figures = check(draft.places, usual)
+        failed = faults(figures, usual, len(draft.new))
+        nats = draft.nats / max(draft.count, 1)
+        ranked.append(_Ranked(draft, nats, figures, failed, penalty(nats, own, failed)))
+    return [ranked[i] for i in order([r.penalty for r in ranked])]
 
 
-def _place(spot: Spot) -> dict[str, int]:
-    return {"from_tick": int(spot.line.tick(spot.start)), "to_tick": int(spot.line.tick(spot.stop))}
+def _own_surprise(melody: Melody, plan: Plan, model: Model) -> float | None:
+    """How predictable the melody is before the last place that is written, in nats an event."""
+    line = melody.lines[max((spot.line for spot in plan.spots), default=len(melody.lines) - 1)]
+    return own_nats(model, past_events(line, line.written_end(len(line) - 1)), line.setting)
+
+
+def _habits(melody: Melody) -> Habits:
+    lines = melody.lines
+    setting = lines[0].setting
+    voices = [Voice(line.onset, line.length, line.pitch) for line in lines]
+    bars = [(line.setting.bar, line.setting.origin) for line in lines]
+    return habits(voices, setting.tonic_pitch % 12, setting.minor, bars)
+
+
+def _result(
+    score: Score,
+    record: Record,
+    melody: Melody,
+    plan: Plan,
+    settings: Settings,
+    ranked: list[_Ranked],
+    report: dict[str, Any],
+) -> StageResult:
+    """The piece with the variation that is taken, and the others beside it."""
+    take = min(settings["take"], len(ranked))
+    if take < settings["take"]:
+        reason = f"take is {settings['take']}, and there are {len(ranked)} variations; the last one was taken"
+        report["skipped"].append({"reason": reason})
+    taken = ranked[take - 1].draft
+    report["added"] = taken.told
+    report["skipped"] += taken.skipped
+    report["changed"] = {"notes": len(taken.new), "removed_notes": int((~taken.stays).sum())}
+    report["variations"] = [_describe(entry, k, k == take) for k, entry in enumerate(ranked, start=1)]
+    if plan.markers:
+        report["markers"] = {"removed": len(plan.markers)}
+    base = replace(score, texts=plan.texts(score))
+    track = score.tracks[melody.index]
+    scores = [base.with_track(melody.index, track.with_notes(entry.draft.notes(track))) for entry in ranked]
+    done = scores[take - 1]
+    several = settings["variations"] > 1
+    alternatives = {f"complete-{k}": s for k, s in enumerate(scores, start=1)} if several else {}
+    return StageResult(done, report, _new_entries(done, record, melody.index), alternatives=alternatives)
+
+
+def _describe(entry: _Ranked, rank: int, taken: bool) -> dict[str, Any]:
+    return {
+        "rank": rank,
+        "draw": entry.draft.number,
+        "taken": taken,
+        "notes": len(entry.draft.new),
+        "nats": round(entry.nats, 3),
+        "penalty": entry.penalty,
+        "checks": entry.figures,
+        "faults": entry.faults,
+    }
 
 
 def _new_entries(score: Score, record: Record, index: int) -> dict[str, Any]:

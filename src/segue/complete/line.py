@@ -31,6 +31,8 @@ _LEGATO = 1.5
 #: Parts of its written length that a note sounds, at the least.
 _SHORTEST_TOUCH = 0.5
 _FAR = 2**31 - 1
+#: The columns of a `Line`, one entry a note.
+_COLUMNS = ("onset", "length", "pitch", "velocity", "onset_tick", "end_tick")
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,35 @@ class Line:
     def beat(self) -> int:
         """Length of a felt beat in units."""
         return max(self.meter.beat_ticks // TICKS_PER_UNIT, 1)
+
+    def without(self, first: int, last: int) -> Line:
+        """The line without the notes that begin in [first, last) units."""
+        return self._of(np.flatnonzero((self.onset < first) | (self.onset >= last)))
+
+    def with_notes(self, notes: np.ndarray) -> Line:
+        """The line with the notes of a NOTE array, which begin on the grid where no other one does."""
+        tick = notes["onset_tick"].astype(np.int64)
+        end = tick + notes["duration_tick"]
+        unit = units_of(self, notes)
+        length = np.maximum(np.round((end - self.meter.tick) / TICKS_PER_UNIT).astype(np.int64) - unit, 1)
+        fresh = (unit, length, notes["pitch"], notes["velocity"], tick, end)
+        own = int(self.onset[self.own]) if self.own < len(self) else 0
+        joined = {
+            name: np.concatenate([getattr(self, name), values.astype(np.int64)])
+            for name, values in zip(_COLUMNS, fresh, strict=True)
+        }
+        grown = replace(self, **joined, own=0)
+        order = np.argsort(joined["onset"], kind="stable")
+        order = order[np.append(True, np.diff(joined["onset"][order]) > 0)]
+        return replace(grown._of(order), own=int(np.searchsorted(joined["onset"][order], own)))
+
+    def _of(self, index: np.ndarray) -> Line:
+        columns = {name: getattr(self, name)[index] for name in _COLUMNS}
+        return replace(self, **columns, own=int((index < self.own).sum()))
+
+    def note_before(self, unit: int) -> int:
+        """Index of the last note that begins before `unit`, -1 where none does."""
+        return int(np.searchsorted(self.onset, unit, "left")) - 1
 
     @cached_property
     def touch(self) -> float:
@@ -110,7 +141,7 @@ def melody_track(score: Score, record: Record, wanted: str) -> tuple[int | None,
         if entry.get("role") == "melody" and i < len(score.tracks) and not score.tracks[i].is_drum
     ]
     if not found:
-        return None, "no track has the role of melody"
+        return None, "no track has the role of melody; name the one that holds it in the setting `track`"
     return -max(found)[1], ""
 
 
@@ -202,6 +233,11 @@ def _line(
     )
     velocity = notes["velocity"].astype(np.int64)
     return Line(setting, meter, stop, own, units, length, pitch, velocity, onset_tick, end_tick)
+
+
+def units_of(line: Line, notes: np.ndarray) -> np.ndarray:
+    """Where the notes of a NOTE array begin, in units of the line's stretch; int64, of the same shape."""
+    return snap((notes["onset_tick"].astype(np.int64) - line.meter.tick) / TICKS_PER_UNIT)
 
 
 def silences(line: Line, least: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Where a melody needs notes: the gaps within it and the open end, each with the reason."""
+"""Where a melody needs notes: the gaps within it, its open end, and the phrase that this end belongs to."""
 
 from __future__ import annotations
 
@@ -17,38 +17,49 @@ from segue.runtime import Model
 #: one: of the validation tunes 2 in 100 whole ones fall short, and 91 in 100 that are cut in mid-phrase.
 FINISHED = 0.01
 FINISHED_STABLE = 0.005
-#: Events that the model hears before it judges an end, and before it writes.
+#: Events that the model hears before it judges an end.
 JUDGE_MEMORY = 24
-WRITE_MEMORY = 64
 #: Long rests in a melody up to which, in auto mode, one of them may be a hole.
 MOST_HOLES = 6
-#: Bars of a phrase: an open end is led to a multiple of these.
+#: Bars of a phrase where the melody does not speak for another length.
 PHRASE_BARS = 4
-#: Bars before the goal from which on the model knows it.
-GOAL_BARS = 2
+#: Lengths of a phrase, in bars, that a melody may speak for.
+_PHRASES = (3, 4, 5, 6)
+#: Bars before the end that phrases are looked for in, and phrases of a length that must be there.
+_PHRASE_PAST = 32
+_LEAST_PHRASES = 3
+#: By how much the ends of another length must be likelier than those of four bars (log odds).
+_CLEARLY = 1.5
 #: Tonic triad above the tonic, in order of rest: tonic, fifth, third.
-_TRIAD = {False: (0, 7, 4), True: (0, 7, 3)}
+TRIAD = {False: (0, 7, 4), True: (0, 7, 3)}
+
+GAP, REGION, VARIED, OPEN_END = "gap", "region", "varied", "open end"
 
 
 @dataclass(frozen=True)
 class Spot:
-    """Notes to be written in [start, stop) units after note `after` of the line.
+    """Notes to be written in [start, stop) units of a melody's line `line` (its index).
 
-    `goal` is the pitch token and start of the note after the spot: one that is there (a gap), or the last
-    note to be written, which then lasts until `stop` (an open end).
+    Those that begin in [start, last) make room. `why` is one of the words above.
     """
 
-    line: Line
-    after: int
+    line: int
     start: int
     stop: int
-    goal: tuple[int, int]
-    is_gap: bool
+    last: int
+    why: str
 
-    @property
-    def goal_from(self) -> int:
-        """Unit from which on the model is told the goal."""
-        return self.goal[1] - GOAL_BARS * self.line.setting.bar
+
+@dataclass(frozen=True)
+class Phrase:
+    """Phrases of `bars` bars from `offset` bars after the first full one on; `heard` or taken for granted."""
+
+    bars: int
+    offset: int
+    heard: bool
+
+
+USUAL_PHRASE = Phrase(PHRASE_BARS, 0, heard=False)
 
 
 def end_likelihoods(model: Model, line: Line, events: Events, notes: list[int]) -> list[float]:
@@ -69,7 +80,7 @@ def sounds_finished(step: int, minor: bool, likelihood: float) -> bool:
 
     `likelihood` as in `end_likelihoods`; a note of the tonic triad needs less of it than another one.
     """
-    return likelihood >= (FINISHED_STABLE if step in _TRIAD[minor] else FINISHED)
+    return likelihood >= (FINISHED_STABLE if step in TRIAD[minor] else FINISHED)
 
 
 def is_finished(line: Line, note: int, likelihood: float) -> bool:
@@ -78,8 +89,10 @@ def is_finished(line: Line, note: int, likelihood: float) -> bool:
     return sounds_finished(step, line.setting.minor, likelihood)
 
 
-def gap_spots(line: Line, least_bars: float, most_bars: float) -> tuple[list[Spot], list[Spot]]:
-    """The gaps of a line from `least_bars` to `most_bars`, and those that are longer."""
+def gap_places(
+    line: Line, least_bars: float, most_bars: float
+) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """The gaps of a line from `least_bars` to `most_bars`, (start, stop) in units, and the longer ones."""
     bar = line.setting.bar
     fits, longer = [], []
     # Silence is measured from the written end, which may come up to a beat after the sounding one.
@@ -87,35 +100,71 @@ def gap_spots(line: Line, least_bars: float, most_bars: float) -> tuple[list[Spo
         start, stop = line.written_end(i), int(line.onset[i + 1])
         if stop - start < max(least_bars * bar - line.beat / 2, 1):
             continue
-        goal = line.setting.token(int(line.pitch[i + 1])), stop
-        spot = Spot(line, i, start, stop, goal, is_gap=True)
-        (fits if stop - start <= most_bars * bar else longer).append(spot)
+        (fits if stop - start <= most_bars * bar else longer).append((start, stop))
     return fits, longer
 
 
-def continuation_stop(line: Line, start: int, bars: int, to_phrase: bool) -> int:
-    """Unit at which a continuation from `start` ends: a bar line about `bars` later, or, `to_phrase`, the
-    end of the four-bar phrase where that comes sooner (at least one bar later).
+def phrase_of(model: Model, line: Line, events: Events) -> Phrase:
+    """The length of the line's phrases and where they begin.
+
+    Each bar line of the last `_PHRASE_PAST` bars is judged by the model: how likely the music before it ends
+    there. Four bars from the first full bar on are taken for granted; another length or place must have ends
+    that are clearly likelier, against the other bar lines, than those of four bars are.
     """
+    setting = line.setting
+    last = (line.written_end(len(line) - 1) - setting.origin) // setting.bar
+    bars = np.arange(max(last - _PHRASE_PAST, 0) + 1, last + 1)
+    notes = np.array([line.note_before(setting.origin + b * setting.bar) for b in bars.tolist()], np.int64)
+    bars, notes = bars[notes >= 0], notes[notes >= 0]
+    if not len(bars):
+        return USUAL_PHRASE
+    known, which = np.unique(notes, return_inverse=True)
+    ends = np.clip(end_likelihoods(model, line, events, known.tolist()), 1e-4, 1 - 1e-4)
+    odds = np.log(ends / (1 - ends))[which]
+    usual = _contrast(bars, odds, PHRASE_BARS, 0)
+    best, found = max(usual, 0.0) + _CLEARLY, USUAL_PHRASE
+    for length in _PHRASES:
+        for offset in range(length):
+            contrast = _contrast(bars, odds, length, offset)
+            if contrast > best:
+                best, found = contrast, Phrase(length, offset, heard=True)
+    return found
+
+
+def _contrast(bars: np.ndarray, odds: np.ndarray, length: int, offset: int) -> float:
+    """By how much ends are likelier at the phrase ends than at other bar lines; -inf with too few of them."""
+    at = (bars - offset) % length == 0
+    if at.sum() < _LEAST_PHRASES or at.all():
+        return -np.inf
+    # The least likely of the ends counts as much as their mean: a phrase has an end each time.
+    return float((odds[at].mean() + odds[at].min()) / 2 - odds[~at].mean())
+
+
+def phrase_end(line: Line, start: int, phrase: Phrase) -> int:
+    """Unit of the first phrase end at least one bar after `start`."""
+    bar, length = line.setting.bar, phrase.bars * line.setting.bar
+    origin = line.setting.origin + phrase.offset * bar
+    return origin + ceil((start - origin + bar) / length) * length
+
+
+def bars_end(line: Line, start: int, bars: int) -> int:
+    """Unit of the bar line about `bars` bars after `start`."""
     bar, origin = line.setting.bar, line.setting.origin
-    stop = origin + ceil((start - origin + (bars - 0.5) * bar) / bar) * bar
-    if to_phrase:
-        phrase = PHRASE_BARS * bar
-        stop = min(stop, origin + ceil((start - origin + bar) / phrase) * phrase)
-    return stop
+    return origin + ceil((start - origin + (bars - 0.5) * bar) / bar) * bar
 
 
 def last_note(line: Line, start: int, stop: int, lowest: int, highest: int) -> tuple[int, int]:
-    """Pitch token and start of the note that closes a continuation of [start, stop).
+    """Pitch token and start of the note that closes new music in [start, stop).
 
     The tonic (else the fifth, the third) nearest to where the melody has been, on the last bar's first beat
     or, where the melody moves quickly and the bar has two halves, in its middle.
     """
     bar, setting = line.setting.bar, line.setting
-    recent = line.pitch[-16:]
+    before = line.note_before(start) + 1
+    recent = line.pitch[max(before - 16, 0) : before] if before else line.pitch[:16]
     centre = float(recent.mean())
     pitch = min(max(int(recent[-1]), lowest), highest)
-    for step in _TRIAD[setting.minor]:
+    for step in TRIAD[setting.minor]:
         found = [
             p
             for p in range(lowest, highest + 1)
@@ -125,21 +174,17 @@ def last_note(line: Line, start: int, stop: int, lowest: int, highest: int) -> t
             pitch = min(found, key=lambda p: (abs(p - centre), p))
             break
     at = stop - bar
-    quick = len(line) > 2 and float(np.median(np.diff(line.onset[-17:]))) < line.beat
+    onsets = line.onset[max(before - 17, 0) : before]
+    quick = len(onsets) > 2 and float(np.median(np.diff(onsets))) < line.beat
     if bar % 2 == 0 and (bar // 2) % line.beat == 0 and (quick or at <= start):
         at += bar // 2
     return setting.token(pitch), max(at, start)
 
 
-def open_end(line: Line, bars: int, to_phrase: bool, lowest: int, highest: int) -> Spot | None:
-    """The spot after the last note, or None where the meter changes before anything fits."""
-    after = len(line) - 1
-    start = line.written_end(after)
-    stop = continuation_stop(line, start, bars, to_phrase)
-    if line.stop_tick is not None:
-        bar = line.setting.bar
-        room = (line.stop_tick - line.meter.tick) // TICKS_PER_UNIT
-        stop = min(stop, line.setting.origin + (room - line.setting.origin) // bar * bar)
-    if stop <= start:
-        return None
-    return Spot(line, after, start, stop, last_note(line, start, stop, lowest, highest), is_gap=False)
+def room_end(line: Line, stop: int) -> int:
+    """`stop`, or the last full bar line before the meter changes."""
+    if line.stop_tick is None:
+        return stop
+    bar, origin = line.setting.bar, line.setting.origin
+    room = (line.stop_tick - line.meter.tick) // TICKS_PER_UNIT
+    return min(stop, origin + (room - origin) // bar * bar)

@@ -1,0 +1,117 @@
+"""Which of several variations comes first: how well it goes with the melody, and what can be held against it.
+
+The model's likelihood alone is no judge: the likeliest music is the dullest. What is expected of new notes is
+that they are as predictable as the melody itself is, which is the idea of typical sampling (Meister et al.
+2023), so a variation loses by its distance from the melody's own surprise; being duller counts half of being
+wilder. Each musical check (`checks`) that it fails, while the melody itself does no such thing, costs one
+nat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from segue.complete import checks
+
+#: What a nat of being duller than the melody counts, against a nat of being wilder.
+_DULL = 0.5
+#: What a failed check costs, in nats.
+_FAULT = 1.0
+
+
+@dataclass(frozen=True)
+class Voice:
+    """Notes of one voice: `onset` and `length` in units, `pitch` MIDI; int64, shape (notes,)."""
+
+    onset: np.ndarray
+    length: np.ndarray
+    pitch: np.ndarray
+
+
+@dataclass(frozen=True)
+class Place:
+    """New notes with the music right around them.
+
+    `new` is what was written in [start, stop) units; `around` the same with up to a bar before and the note
+    after. `closes`: nothing follows, so that the last note must be a place to end on.
+    """
+
+    new: Voice
+    around: Voice
+    start: int
+    stop: int
+    bar: int
+    origin: int
+    closes: bool
+
+
+@dataclass(frozen=True)
+class Habits:
+    """What the melody itself does: range (MIDI), tonic (pitch class), and its own figures in the checks."""
+
+    lowest: int
+    highest: int
+    tonic: int
+    minor: bool
+    repetition: int
+    leap_share: float
+    bar_run: int
+
+
+def habits(voices: Sequence[Voice], tonic: int, minor: bool, bars: Sequence[tuple[int, int]]) -> Habits:
+    """The habits of a melody in some stretches; `bars` has the length and the start of a bar of each."""
+    pitch = np.concatenate([v.pitch for v in voices])
+    return Habits(
+        int(pitch.min()),
+        int(pitch.max()),
+        tonic,
+        minor,
+        max(checks.longest_repetition(v.pitch) for v in voices),
+        sum(checks.unresolved_leaps(v.pitch) for v in voices) / max(len(pitch), 1),
+        max(checks.longest_bar_run(v.onset, v.pitch, *b) for v, b in zip(voices, bars, strict=True)),
+    )
+
+
+def check(places: Sequence[Place], own: Habits) -> dict[str, Any]:
+    """The figures of all checks over the places of a variation."""
+    ends = [p.new.pitch[-1] for p in places if p.closes and len(p.new.pitch)]
+    return {
+        "outside_range": sum(checks.outside_range(p.new.pitch, own.lowest, own.highest) for p in places),
+        "longest_repetition": max(checks.longest_repetition(p.around.pitch) for p in places),
+        "unresolved_leaps": sum(checks.unresolved_leaps(p.around.pitch) for p in places),
+        "ends_stable": all(checks.ends_stable(int(e), own.tonic, own.minor) for e in ends),
+        "longest_silence_bars": round(
+            max(checks.longest_silence(p.new.onset, p.new.length, p.start, p.stop) / p.bar for p in places), 2
+        ),
+        "equal_bars": max(
+            checks.longest_bar_run(p.around.onset, p.around.pitch, p.bar, p.origin) for p in places
+        ),
+    }
+
+
+def faults(figures: dict[str, Any], own: Habits, notes: int) -> list[str]:
+    """The checks that a variation of `notes` new notes fails; what the melody does itself is no fault."""
+    failed = {
+        "outside_range": figures["outside_range"] > 0,
+        "longest_repetition": figures["longest_repetition"] > max(own.repetition, 3),
+        "unresolved_leaps": figures["unresolved_leaps"] > own.leap_share * notes,
+        "ends_stable": not figures["ends_stable"],
+        "longest_silence_bars": figures["longest_silence_bars"] > 1,
+        "equal_bars": figures["equal_bars"] > max(own.bar_run, 2),
+    }
+    return [name for name, bad in failed.items() if bad]
+
+
+def penalty(nats: float, own: float | None, failed: Sequence[str]) -> float:
+    """What a variation loses: distance from the melody's `own` nats an event, and its faults; 0 is best."""
+    apart = 0.0 if own is None else nats - own
+    return round((apart if apart > 0 else -_DULL * apart) + _FAULT * len(failed), 3)
+
+
+def order(penalties: Sequence[float]) -> list[int]:
+    """Indices from the best to the worst; of equals the earlier one comes first."""
+    return sorted(range(len(penalties)), key=lambda i: (penalties[i], i))

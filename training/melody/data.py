@@ -14,21 +14,12 @@ import hashlib
 import pickle
 from collections import Counter, defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
-from segue.complete.encoding import (
-    Events,
-    Setting,
-    encode,
-    events_from_notes,
-    first_bar,
-    reference_tonic,
-    snap,
-)
+from segue.complete.encoding import snap
 from training.melody.abc import read_tunebooks
 from training.melody.lieder import read_lieder
 from training.melody.musicxml import read_openewld
@@ -37,8 +28,6 @@ from training.melody.tune import Tune
 from training.melody.weimar import read_weimar
 from training.melody.weimar import title as solo_title
 
-#: Raised whenever the encoding changes, so that a stale cache is not used.
-CACHE_VERSION = 5
 #: Raised whenever a reader or the split changes.
 TUNES_VERSION = 1
 VALIDATION_SHARE = 0.12
@@ -52,18 +41,6 @@ READERS = (
     ("weimar-jazz", read_weimar),
     ("openscore-lieder", read_lieder),
 )
-
-
-@dataclass(frozen=True)
-class Example:
-    """One tune, encoded. `rows` (events + 1, features) int16; `end` marks events that end a section."""
-
-    name: str
-    corpus: str
-    setting: Setting
-    events: Events
-    rows: np.ndarray
-    end: np.ndarray
 
 
 def fingerprints(tune: Tune, size: int, rhythm: bool) -> set[int]:
@@ -145,21 +122,6 @@ def clean(tune: Tune) -> Tune | None:
     )
 
 
-def encode_tune(tune: Tune) -> Example:
-    """Events and rows of a clean tune; sections end where the notation says so or a bar of rest follows."""
-    origin = first_bar(int(tune.onset[0]), tune.bar)
-    setting = Setting(
-        reference_tonic(tune.tonic, tune.pitch), tune.mode == "minor", tune.meter, tune.style, origin
-    )
-    events = events_from_notes(tune.onset, tune.duration, tune.pitch, setting)
-    ends = np.isin(events.note, tune.section_end)
-    rest_next = np.concatenate([events.note[1:] < 0, [False]])
-    long_next = np.concatenate([events.length[1:] >= setting.bar, [False]])
-    return Example(
-        tune.name, tune.corpus, setting, events, encode(events, setting), ends | (rest_next & long_next)
-    )
-
-
 def _cached(path: Path, make: Callable[[], T]) -> T:
     """What `make` gives, from the file where it has been made before."""
     if path.is_file():
@@ -226,20 +188,3 @@ def load_tunes(data: Path, cache: Path) -> tuple[list[Tune], list[Tune], dict]:
         return train, valid, {"tunes": dict(Counter(t.corpus for t in tunes)), "left_out": lost, **counts}
 
     return _cached(cache / f"tunes-{TUNES_VERSION}.pickle", make)
-
-
-def load(data: Path, cache: Path) -> tuple[list[Example], list[Example], dict]:
-    """Training and validation examples and a summary, from `cache` where it holds the same data."""
-
-    def make() -> tuple[list[Example], list[Example], dict]:
-        *parts, summary = load_tunes(data, cache)
-        train, valid = ([encode_tune(t) for t in part] for part in parts)
-        counts = {
-            "training_tunes": len(train),
-            "validation_tunes": len(valid),
-            "training_events": sum(len(e.events) for e in train),
-            "validation_events": sum(len(e.events) for e in valid),
-        }
-        return train, valid, summary | counts
-
-    return _cached(cache / f"melody-{CACHE_VERSION}.pickle", make)

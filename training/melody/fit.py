@@ -1,4 +1,8 @@
-"""Fitting the melody network: batches of windows, goals and styles dropped in at random, early stopping."""
+"""Fitting a melody network: batches of windows, gaps, styles and chords that come and go, early stopping.
+
+The reference of `training.melody.reference` is fitted by the same functions; it cannot look ahead, so it is
+given the rows that know the past alone.
+"""
 
 from __future__ import annotations
 
@@ -10,90 +14,122 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 from torch.nn import functional
 
-from segue.complete.encoding import COLUMN, OFFSETS, REST, STYLES, goal_columns
-from training.melody.data import Example
-from training.melody.network import MelodyNetwork
+from segue.complete.encoding import REST, STYLES
+from segue.complete.features import COLUMN, NO_CHORD_ROW, OFFSETS, READING
+from segue.complete.sampler import AHEAD_MEMORY
+from training.melody.examples import Example, reading
 
-#: Share of training windows that are given goals, and that are told the style.
-GOAL_SHARE = 0.5
+#: Shares of training windows that have gaps, that are told the style, and that are told the chords.
+GAP_SHARE = 0.5
 STYLE_SHARE = 0.6
-#: Share of the stretches of such a window that have no goal all the same, as the music before a gap has none.
-FREE_SHARE = 0.4
+CHORD_SHARE = 0.6
 END_WEIGHT = 0.3
+#: How often an epoch visits a tune of a corpus; there are few lead sheets.
+VISITS = {"openewld": 2}
 _STYLE_UNKNOWN = OFFSETS["style"] + len(STYLES)
 
 
 @dataclass(frozen=True)
+class Window:
+    """Rows (steps, features), what is read after them, backwards (events, len(READING)), how much of that has
+    been read at each row (steps,), and targets of pitch, duration and end (3, steps), -1 for none.
+    """
+
+    rows: np.ndarray
+    reading: np.ndarray
+    read: np.ndarray
+    target: np.ndarray
+
+
+@dataclass(frozen=True)
 class Batch:
-    """Tensors (batch, steps, ...): rows, targets of pitch and duration (-1: none) and end (-1: none)."""
+    """The fields of windows as tensors, (batch, ...)."""
 
     rows: torch.Tensor
+    reading: torch.Tensor
+    read: torch.Tensor
     pitch: torch.Tensor
     duration: torch.Tensor
     end: torch.Tensor
 
 
-def goals(example: Example, rng: np.random.Generator) -> np.ndarray:
-    """The two goal columns of every row, as if anchors 2 to 40 events apart, mostly near, were known;
-    int16.
-    """
-    events = example.events
-    count = len(events)
-    table = np.empty((count + 1, 2), np.int16)
-    table[:] = goal_columns(None, 0)
-    notes = np.flatnonzero(events.pitch != REST)
-    at = 0
-    while True:
-        later = notes[notes >= at + min(1 + rng.geometric(0.1), 40)]
-        if not len(later):
-            return table
-        anchor = int(later[0])
-        if rng.random() < FREE_SHARE:
-            at = anchor
-            continue
-        goal = int(events.pitch[anchor]), int(events.start[anchor])
-        for i in range(at, anchor):
-            table[i] = goal_columns(goal, int(events.start[i]))
-        at = anchor
-
-
-def window(example: Example, start: int, stop: int, rng: np.random.Generator | None) -> tuple:
-    """Rows and targets of rows [start, stop); with `rng`, goals and the style come and go."""
-    rows = example.rows[start:stop].astype(np.int64)
-    if rng is None or rng.random() > STYLE_SHARE:
+def hide(rows: np.ndarray, style: bool, chords: bool) -> np.ndarray:
+    """A copy of rows, int64, without style or chords."""
+    rows = rows.astype(np.int64)
+    if style:
         rows[:, COLUMN["style"]] = _STYLE_UNKNOWN
-    if rng is not None and rng.random() < GOAL_SHARE:
-        rows[:, COLUMN["goal_pitch"] : COLUMN["goal_time"] + 1] = goals(example, rng)[start:stop]
-    pitch = np.append(example.events.pitch, -1)[start:stop]
-    duration = np.append(example.events.duration, -1)[start:stop]
-    end = np.concatenate([[-1], example.end.astype(np.int64)])[start:stop]
-    return rows, pitch, duration, end
+    if chords:
+        rows[:, COLUMN["chord"] : COLUMN["chord"] + len(NO_CHORD_ROW)] = NO_CHORD_ROW
+    return rows
 
 
-def collate(windows: list[tuple]) -> Batch:
+def window(
+    example: Example,
+    start: int,
+    stop: int,
+    gaps: int | None = None,
+    style: bool = False,
+    chords: bool = False,
+) -> Window:
+    """Rows [start, stop) of an example: those that know the past alone, or those of a variant of `gaps`; told
+    the style and the chords, or not.
+    """
+    source = example.rows if gaps is None else example.gaps[gaps].rows
+    end = min(stop + AHEAD_MEMORY // 2, len(example.events))
+    read = np.zeros(stop - start, np.int64)
+    after = np.zeros((0, len(READING)), np.int64)
+    if gaps is not None:
+        ahead = example.gaps[gaps].ahead[start:stop]
+        read = np.where((ahead >= 0) & (ahead < end), end - ahead, 0)
+        after = reading(example.rows[start : end + 1])[::-1].astype(np.int64)
+        if not style:
+            after[:, READING.index("style")] = _STYLE_UNKNOWN
+    target = np.stack(
+        [
+            np.append(example.events.pitch, -1)[start:stop],
+            np.append(example.events.duration, -1)[start:stop],
+            np.concatenate([[-1], example.end.astype(np.int64)])[start:stop],
+        ]
+    )
+    return Window(hide(source[start:stop], not style, not chords), after, read, target)
+
+
+def random_window(example: Example, start: int, stop: int, rng: np.random.Generator, ahead: bool) -> Window:
+    """A training window, with what is known drawn at random."""
+    gaps = int(rng.integers(len(example.gaps))) if ahead and rng.random() < GAP_SHARE else None
+    return window(example, start, stop, gaps, rng.random() < STYLE_SHARE, rng.random() < CHORD_SHARE)
+
+
+def collate(windows: list[Window]) -> Batch:
     """Windows of several lengths, padded at the end with rows that count for nothing."""
-    steps = max(len(w[0]) for w in windows)
-    rows = np.zeros((len(windows), steps, windows[0][0].shape[1]), np.int64)
+    steps = max(len(w.rows) for w in windows)
+    most = max(len(w.reading) for w in windows)
+    rows = np.zeros((len(windows), steps, windows[0].rows.shape[1]), np.int64)
+    after = np.zeros((len(windows), most, len(READING)), np.int64)
+    read = np.zeros((len(windows), steps), np.int64)
     targets = np.full((3, len(windows), steps), -1, np.int64)
-    for i, (r, *t) in enumerate(windows):
-        rows[i, : len(r)] = r
-        for k, value in enumerate(t):
-            targets[k, i, : len(r)] = value
-    return Batch(torch.from_numpy(rows), *(torch.from_numpy(t) for t in targets))
+    for i, w in enumerate(windows):
+        rows[i, : len(w.rows)] = w.rows
+        after[i, : len(w.reading)] = w.reading
+        read[i, : len(w.read)] = w.read
+        targets[:, i, : len(w.rows)] = w.target
+    return Batch(*(torch.from_numpy(a) for a in (rows, after, read, *targets)))
 
 
 def batches(
-    examples: list[Example], rng: np.random.Generator, length: int = 128, events: int = 4096
+    examples: list[Example], rng: np.random.Generator, ahead: bool, length: int = 128, events: int = 4096
 ) -> Iterator[Batch]:
     """One epoch: every tune cut at random places into windows of up to `length` rows."""
     pieces = []
     for i, example in enumerate(examples):
         count = len(example.rows)
-        cut = int(rng.integers(1, length + 1)) if count > length else count
-        edges = [0, *range(cut, count, length), count]
-        pieces += [(i, a, b) for a, b in pairwise(edges) if b - a >= 8]
+        for _ in range(VISITS.get(example.corpus, 1)):
+            cut = int(rng.integers(1, length + 1)) if count > length else count
+            edges = [0, *range(cut, count, length), count]
+            pieces += [(i, a, b) for a, b in pairwise(edges) if b - a >= 8]
     rng.shuffle(pieces)
     # Windows of like length share a batch, so that little is padded; the order of batches is random.
     pool = 1024
@@ -105,92 +141,116 @@ def batches(
             groups.append(part[-size:])
             part = part[:-size]
     for k in rng.permutation(len(groups)):
-        yield collate([window(examples[i], a, b, rng) for i, a, b in groups[k]])
+        yield collate([random_window(examples[i], a, b, rng, ahead) for i, a, b in groups[k]])
 
 
-def losses(network: MelodyNetwork, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Sums in nats over the batch: pitch, duration, end."""
-    context, _ = network.encode(batch.rows)
-    pitch, duration, end = network.heads(context, batch.pitch.clamp(min=0))
+def context_of(network: nn.Module, batch: Batch) -> torch.Tensor:
+    """The network's context of each row, with the music ahead where the batch has any."""
+    ahead = None
+    if batch.read.any():
+        states = network.read(batch.reading)
+        index = batch.read[..., None].expand(-1, -1, states.shape[-1])
+        ahead = states.gather(1, index) * (batch.read > 0)[..., None]
+    return network.encode(batch.rows, ahead)[0]
+
+
+def losses(network: nn.Module, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Nats of pitch and duration of each row, (batch, steps), 0 where there is none; the sum of the ends."""
+    pitch, duration, end = network.heads(context_of(network, batch), batch.pitch.clamp(min=0))
     known = batch.end >= 0
     return (
-        functional.cross_entropy(
-            pitch.flatten(0, 1), batch.pitch.flatten(), ignore_index=-1, reduction="sum"
-        ),
-        functional.cross_entropy(
-            duration.flatten(0, 1), batch.duration.flatten(), ignore_index=-1, reduction="sum"
-        ),
+        functional.cross_entropy(pitch.transpose(1, 2), batch.pitch, ignore_index=-1, reduction="none"),
+        functional.cross_entropy(duration.transpose(1, 2), batch.duration, ignore_index=-1, reduction="none"),
         functional.binary_cross_entropy_with_logits(end[known], batch.end[known].float(), reduction="sum"),
     )
 
 
 @torch.no_grad()
-def validate(network: MelodyNetwork, examples: list[Example]) -> tuple[float, float, float]:
-    """Nats a note (rests counted into their notes), pitch and duration, and nats an end, style unknown."""
+def validate(network: nn.Module, examples: list[Example], gaps: int | None = None) -> dict[str, float]:
+    """Nats a note (rests counted into their notes), all and by corpus, style and chords hidden."""
     network.eval()
-    total = np.zeros(3)
-    notes = events = 0
+    cost: dict[str, np.ndarray] = {}
     order = sorted(examples, key=lambda e: len(e.rows))
     for k in range(0, len(order), 32):
         part = order[k : k + 32]
-        batch = collate([window(e, 0, len(e.rows), None) for e in part])
-        total += [float(v) for v in losses(network, batch)]
-        notes += sum(int((e.events.pitch != REST).sum()) for e in part)
-        events += int((batch.end >= 0).sum())
+        pitch, duration, _ = losses(network, collate([window(e, 0, len(e.rows), gaps) for e in part]))
+        for example, nats in zip(part, (pitch + duration).sum(1).tolist(), strict=True):
+            notes = int((example.events.pitch != REST).sum())
+            for name in ("all", example.corpus):
+                cost[name] = cost.get(name, 0) + np.array([nats, notes])
     network.train()
-    return total[0] / notes, total[1] / notes, total[2] / events
+    return {name: float(nats / notes) for name, (nats, notes) in sorted(cost.items())}
 
 
 def fit(
-    network: MelodyNetwork,
+    network: nn.Module,
     train: list[Example],
     valid: list[Example],
     seed: int,
     epochs: int,
     checkpoint: Path,
-    rate: float = 4e-3,
-) -> None:
-    """Train with AdamW and a cosine schedule; the weights of the best validation epoch are kept and
-    loaded.
+    rate: float = 3e-3,
+) -> float:
+    """Train with AdamW and a cosine schedule; the weights of the best validation epoch are kept and loaded.
+
+    What is needed to go on after a break lies beside `checkpoint`. Returns seconds of CPU.
     """
+    ahead = hasattr(network, "read")
     rng = np.random.default_rng(seed)
     optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=0.02, betas=(0.9, 0.98))
-    per_epoch = sum(1 for _ in batches_shape(train))
-    steps = epochs * per_epoch
+    per_epoch = sum(1 for _ in batches(train, np.random.default_rng(seed), False)) + 8
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, rate, total_steps=steps + epochs * 8 + 1, pct_start=0.08
+        optimizer, rate, total_steps=epochs * per_epoch + 1, pct_start=0.08
     )
-    best = np.inf
-    began = time.process_time()
-    for epoch in range(epochs):
-        total = np.zeros(3)
-        count = 0
-        for batch in batches(train, rng):
+    state = {"epoch": 0, "best": float("inf"), "seconds": 0.0}
+    resume = checkpoint.with_suffix(".resume.pt")
+    if resume.is_file():
+        stored = torch.load(resume, weights_only=False)
+        network.load_state_dict(stored["network"])
+        optimizer.load_state_dict(stored["optimizer"])
+        schedule.load_state_dict(stored["schedule"])
+        rng.bit_generator.state = stored["rng"]
+        torch.set_rng_state(stored["torch"])
+        state = stored["state"]
+    began = time.process_time() - state["seconds"]
+    checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    for epoch in range(state["epoch"], epochs):
+        total, count = 0.0, 0
+        for batch in batches(train, rng, ahead):
             pitch, duration, end = losses(network, batch)
             size = int((batch.pitch >= 0).sum())
+            loss = pitch.sum() + duration.sum()
             optimizer.zero_grad(set_to_none=True)
-            ((pitch + duration + END_WEIGHT * end) / size).backward()
+            ((loss + END_WEIGHT * end) / size).backward()
             torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimizer.step()
             schedule.step()
-            total += [pitch.item(), duration.item(), end.item()]
+            total += loss.item()
             count += size
         scores = validate(network, valid)
-        nll = scores[0] + scores[1]
+        gap = f", in gaps {validate(network, valid, 0)['all']:.4f}" if ahead else ""
+        corpora = ", ".join(f"{name} {value:.4f}" for name, value in scores.items())
+        state["seconds"] = time.process_time() - began
+        state["epoch"] = epoch + 1
         print(
-            f"epoch {epoch + 1}: training {(total[0] + total[1]) / count:.4f} nats an event, validation "
-            f"{nll:.4f} a note (pitch {scores[0]:.4f}, duration {scores[1]:.4f}), end {scores[2]:.4f}, "
-            f"{time.process_time() - began:.0f} s CPU",
+            f"epoch {epoch + 1}: training {total / count:.4f} nats an event, validation nats a note {corpora}"
+            f"{gap}, {state['seconds']:.0f} s CPU",
             flush=True,
         )
-        if nll < best:
-            best = nll
-            checkpoint.parent.mkdir(parents=True, exist_ok=True)
+        if scores["all"] < state["best"]:
+            state["best"] = scores["all"]
             torch.save(network.state_dict(), checkpoint)
+        torch.save(
+            {
+                "network": network.state_dict(),
+                "optimizer": optimizer.state_dict(),
+                "schedule": schedule.state_dict(),
+                "rng": rng.bit_generator.state,
+                "torch": torch.get_rng_state(),
+                "state": state,
+            },
+            resume,
+        )
     network.load_state_dict(torch.load(checkpoint))
     network.eval()
-
-
-def batches_shape(examples: list[Example], length: int = 128, events: int = 4096) -> Iterator[int]:
-    """About as many numbers as an epoch has batches, for the learning rate schedule."""
-    yield from range(round(sum(len(e.rows) for e in examples) / events * 1.04))
+    return state["seconds"]

@@ -1,11 +1,16 @@
-"""The melody network: a sum of feature embeddings, one GRU, and heads for pitch, duration and section end."""
+"""The melody network: a sum of feature embeddings, one GRU, and heads for pitch, duration and section end.
+
+A second, smaller GRU reads the music after a gap backwards; its state is one more input of the first.
+"""
 
 from __future__ import annotations
 
 import torch
 from torch import nn
 
-from segue.complete.encoding import DURATIONS, PITCH_TOKENS, WIDTH
+from segue.complete.encoding import DURATIONS, PITCH_TOKENS
+from segue.complete.features import WIDTH
+from training.common.recurrent import gru_step
 
 
 class MelodyNetwork(nn.Module):
@@ -13,58 +18,74 @@ class MelodyNetwork(nn.Module):
     section.
     """
 
-    def __init__(self, size: int = 64, hidden: int = 192, rank: int = 64, dropout: float = 0.1) -> None:
+    def __init__(
+        self, size: int = 96, hidden: int = 256, ahead: int = 96, rank: int = 64, dropout: float = 0.15
+    ) -> None:
         super().__init__()
-        self.size, self.hidden = size, hidden
+        self.size, self.hidden, self.ahead = size, hidden, ahead
         self.embed = nn.Parameter(torch.randn(WIDTH, size) * 0.05)
         self.embed_bias = nn.Parameter(torch.zeros(size))
-        self.gru = nn.GRU(size, hidden, batch_first=True)
+        self.gru = nn.GRU(size + ahead, hidden, batch_first=True)
+        self.reader = nn.GRU(size, ahead, batch_first=True)
         joined = size + hidden
         self.pitch = nn.Linear(joined, PITCH_TOKENS)
         self.duration_context = nn.Linear(joined, rank)
         self.duration_pitch = nn.Parameter(torch.randn(PITCH_TOKENS, rank) * 0.05)
         self.duration = nn.Linear(rank, len(DURATIONS))
         self.end = nn.Linear(joined, 1)
+        #: What each feature says of pitch and duration by itself.
+        self.skip_pitch = nn.Parameter(torch.zeros(WIDTH, PITCH_TOKENS))
+        self.skip_duration = nn.Parameter(torch.zeros(WIDTH, len(DURATIONS)))
         self.dropout = nn.Dropout(dropout)
 
-    def encode(
-        self, rows: torch.Tensor, state: torch.Tensor | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Context of each row, (batch, steps, size + hidden), and the last state, from rows of feature
-        indices.
-        """
+    def bag(self, rows: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
+        """Sum of the table's rows that `rows` (batch, steps, features) name, (batch, steps, columns)."""
         batch, steps, count = rows.shape
-        total = nn.functional.embedding_bag(rows.reshape(-1, count), self.embed, mode="sum")
-        x = self.dropout(torch.relu(total + self.embed_bias)).view(batch, steps, -1)
-        out, last = self.gru(x, state)
-        return torch.cat([self.dropout(out), x], -1), last
+        return nn.functional.embedding_bag(rows.reshape(-1, count), table, mode="sum").view(batch, steps, -1)
+
+    def read(self, reading: torch.Tensor) -> torch.Tensor:
+        """States (batch, steps + 1, ahead) before and after each event read, from rows in the order read."""
+        states, _ = self.reader(torch.relu(self.bag(reading, self.embed) + self.embed_bias))
+        return torch.cat([torch.zeros_like(states[:, :1]), states], 1)
+
+    def encode(
+        self, rows: torch.Tensor, ahead: torch.Tensor | None = None, state: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Context of each row, (batch, steps, size + hidden + P + D), and the last state.
+
+        `rows` (batch, steps, features) indices; `ahead` (batch, steps, ahead) what was read, None: nothing.
+        """
+        x = self.dropout(torch.relu(self.bag(rows, self.embed) + self.embed_bias))
+        if ahead is None:
+            ahead = x.new_zeros(*x.shape[:2], self.ahead)
+        out, last = self.gru(torch.cat([x, ahead], -1), state)
+        direct = self.bag(rows, torch.cat([self.skip_pitch, self.skip_duration], 1))
+        return torch.cat([self.dropout(out), x, direct], -1), last
 
     def heads(self, context: torch.Tensor, pitch: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Logits of pitch, of duration given the `pitch` tokens, and of the end; leading axes as given."""
-        inner = torch.relu(self.duration_context(context) + self.duration_pitch[pitch])
-        return self.pitch(context), self.duration(inner), self.end(context)[..., 0]
+        inner, pitches, durations = context.split([self.size + self.hidden, PITCH_TOKENS, len(DURATIONS)], -1)
+        hidden = torch.relu(self.duration_context(inner) + self.duration_pitch[pitch])
+        return self.pitch(inner) + pitches, self.duration(hidden) + durations, self.end(inner)[..., 0]
 
 
 class MelodyStep(nn.Module):
-    """The network as it is shipped: one event a call, the state explicit."""
+    """The network as it is shipped: one event a call, for any number of continuations; the state explicit."""
 
     def __init__(self, network: MelodyNetwork) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, x: torch.Tensor, h: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """`x` (1, WIDTH) multi-hot, `h` (1, hidden): pitch (1, P), duration of each pitch (P, D), end (1,
-        1), state.
+    def forward(self, x: torch.Tensor, h: torch.Tensor, ahead: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """`x` (N, WIDTH) multi-hot, `h` (N, hidden), `ahead` (N, ahead): logits of pitch (N, P), of duration
+        for each pitch (N, P, D) and of an end (N, 1), the next `h`, and the next `ahead` if `x` is a row that
+        is read.
         """
         n = self.network
         v = torch.relu(x @ n.embed + n.embed_bias)
-        given = v @ n.gru.weight_ih_l0.T + n.gru.bias_ih_l0
-        kept = h @ n.gru.weight_hh_l0.T + n.gru.bias_hh_l0
-        k = n.hidden
-        reset = torch.sigmoid(given[:, :k] + kept[:, :k])
-        update = torch.sigmoid(given[:, k : 2 * k] + kept[:, k : 2 * k])
-        new = torch.tanh(given[:, 2 * k :] + reset * kept[:, 2 * k :])
-        state = new + update * (h - new)
+        state = gru_step(n.gru, torch.cat([v, ahead], 1), h)
         context = torch.cat([state, v], 1)
-        inner = torch.relu(n.duration_context(context) + n.duration_pitch)
-        return n.pitch(context), n.duration(inner), n.end(context), state
+        inner = torch.relu(n.duration_context(context)[:, None] + n.duration_pitch)
+        pitch = n.pitch(context) + x @ n.skip_pitch
+        duration = n.duration(inner) + (x @ n.skip_duration)[:, None]
+        return pitch, duration, n.end(context), state, gru_step(n.reader, v, ahead)

@@ -17,15 +17,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from segue.complete.encoding import COLUMN, OFFSETS, PITCH_TOKENS, STYLES, WIDTH, multi_hot
+from segue.complete.encoding import PITCH_TOKENS
+from segue.complete.features import OFFSETS, WIDTH, multi_hot
 from segue.complete.plan import FINISHED, FINISHED_STABLE
-from segue.complete.sampler import Taste, Walker, walk
+from segue.complete.sampler import Place, Taste, Walker, write
 from segue.runtime import Model
 from training.common.export import export_model
-from training.melody import evaluate
+
 from training.melody.card import front_matter, prose
-from training.melody.data import Example, load
-from training.melody.fit import fit
+from training.melody.examples import Example, load
+from training.melody.fit import fit, hide, window
 from training.melody.floors import MarkovChain
 from training.melody.network import MelodyNetwork, MelodyStep
 from training.melody.places import draw_queries, pairs
@@ -38,28 +39,33 @@ QUERIES = 400
 THRESHOLDS = [0.02, 0.05, 0.1, 0.2, 0.3, 0.5]
 
 
-def reference(valid: list[Example]) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Inputs (examples, steps, 1, WIDTH) and true pitch tokens (examples, steps, 1) from validation tunes."""
+def reference(network: MelodyNetwork, valid: list[Example]) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Inputs (examples, steps, 1, ...) and true pitch tokens (examples, steps, 1) from validation tunes; in
+    every other one the music ahead has been read.
+    """
     chosen = valid[:: max(len(valid) // REFERENCE_EXAMPLES, 1)][:REFERENCE_EXAMPLES]
-    x, target = [], []
-    for example in chosen:
-        rows = example.rows[:REFERENCE_STEPS].copy()
-        rows[:, COLUMN["style"]] = OFFSETS["style"] + len(STYLES)
-        x.append(np.stack([multi_hot(row) for row in rows.astype(np.int64).tolist()]))
+    x, ahead, target = [], [], []
+    for i, example in enumerate(chosen):
+        rows = hide(example.rows[:REFERENCE_STEPS], True, True)
+        x.append(np.stack([multi_hot([row]) for row in rows]))
+        read = window(example, 0, REFERENCE_STEPS, 0).reading[None]
+        with torch.no_grad():
+            summary = network.read(torch.from_numpy(read))[0, -1:].numpy()
+        ahead.append(np.repeat((summary * (i % 2))[None], REFERENCE_STEPS, 0))
         target.append(example.events.pitch[:REFERENCE_STEPS, None])
-    return {"x": np.stack(x)}, np.stack(target)
+    return {"x": np.stack(x), "ahead": np.stack(ahead)}, np.stack(target)
 
 
 def export(
     network: MelodyNetwork, valid: list[Example], folder: Path, card: dict[str, Any], text: str
 ) -> None:
     """Write the model folder; see `training.common.export`."""
-    examples, target = reference(valid)
+    examples, target = reference(network, valid)
     export_model(
         MelodyStep(network),
         "melody",
-        {"x": (1, WIDTH), "h": (1, network.hidden)},
-        ["pitch", "duration", "end", "h_next"],
+        {"x": (1, WIDTH), "h": (1, network.hidden), "ahead": (1, network.ahead)},
+        ["pitch", "duration", "end", "h_next", "ahead_next"],
         folder,
         examples,
         target,
@@ -67,6 +73,7 @@ def export(
         card,
         text,
         state={"h_next": "h"},
+        batch=True,
     )
 
 

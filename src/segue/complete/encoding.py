@@ -8,16 +8,9 @@ Conventions
 - A pitch token is the distance to the tonic nearest to the melody's mean pitch, plus `CENTRE`; `REST` a rest.
   Pitches outside of the range are folded back by octaves.
 - A duration token is the index of the nearest entry of `DURATIONS`.
+- Chords (`Chords`) are reduced to root and one of `CHORD_QUALITIES`.
 
-`Tracker` follows a melody event by event and tells, for the event that comes next, what a musician would look
-at: the last events, the place in bar and phrase, what stood at this place 1, 2, 4 and 8 bars ago and for how
-long the melody has agreed with it, what followed when the last two events came before (at the same pitch, and
-at any pitch, as in a sequence), and, when a gap is filled, the first note after it. Every feature is one of
-a few categories; a row holds one index a feature into the concatenated categories (`WIDTH` in all), and
-`multi_hot` turns it into the network's input.
-
-The look-back features follow the idea of the Lookback RNN (Waite 2016), the match feature that of match
-models in text compression (Salomon and Motta 2010, chapter 5).
+`segue.complete.tracker` turns what is known at a place into the network's input.
 """
 
 from __future__ import annotations
@@ -25,10 +18,12 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
 
+from segue.chords import QUALITIES, parse_chord
 from segue.score import TICKS_PER_QUARTER
 
 UNITS_PER_QUARTER = 12
@@ -48,58 +43,18 @@ NO_PITCH = PITCH_TOKENS
 NO_DURATION = len(DURATIONS)
 #: Positions within a quarter that a note can begin at: sixteenths and triplets (of eighths and sixteenths).
 GRID = (0, 2, 3, 4, 6, 8, 9, 10)
-LAGS = (1, 2, 4, 8)
 METERS = ((4, 4), (2, 4), (3, 4), (6, 8), (9, 8), (12, 8), (3, 8), (6, 4))
-STYLES = ("folk", "pop", "jazz")
-REMAINING = (*DURATIONS, 240, 288, 384)
+#: folk: dance tunes; pop: sung pop melodies; song: lead sheets of songs; jazz: solos; lied: voice with piano.
+STYLES = ("folk", "pop", "song", "jazz", "lied")
+CHORD_QUALITIES = ("maj", "min", "dom", "dim", "aug", "sus", "other")
 
 _BOUNDS = [(a + b) / 2 for a, b in pairwise(DURATIONS)]
-_REMAINING_BOUNDS = [(a + b) / 2 for a, b in pairwise(REMAINING)]
 _DURATION_TOKEN = [bisect_right(_BOUNDS, d) for d in range(DURATIONS[-1] + 1)]
-_REMAINING_TOKEN = [bisect_right(_REMAINING_BOUNDS, d) for d in range(REMAINING[-1] + 1)]
-#: Bucket of a count of events: 0, 1, 2, 3-4, 5-8, 9-16, more.
-_COUNT = [0, 1, 2, 3, 3, 4, 4, 4, 4, *[5] * 8, 6]
-_COUNTS = 7
-
-_FEATURES: dict[str, int] = {
-    "event_pitch": PITCH_TOKENS + 1,
-    "event_duration": len(DURATIONS) + 1,
-    "note_pitch": PITCHES + 2,
-    "note_before": PITCHES + 2,
-    **{f"lag{lag}_pitch": PITCH_TOKENS + 1 for lag in LAGS},
-    **{f"lag{lag}_duration": len(DURATIONS) + 1 for lag in LAGS},
-    **{f"lag{lag}_agreed": _COUNTS for lag in LAGS},
-    "match_pitch": PITCH_TOKENS + 1,
-    "match_duration": len(DURATIONS) + 1,
-    "match_length": _COUNTS,
-    "sequence_pitch": PITCH_TOKENS + 1,
-    "sequence_length": _COUNTS,
-    "place": (len(METERS) + 1) * 16,
-    "place_fine": 6,
-    "bar": 8,
-    "bars_since_rest": 9,
-    "mode": 2,
-    "style": len(STYLES) + 1,
-    "goal_pitch": PITCHES + 2,
-    "goal_time": len(REMAINING) + 1,
-}
-FEATURES = tuple(_FEATURES)
-SIZES = tuple(_FEATURES.values())
-OFFSETS = dict(zip(FEATURES, np.concatenate([[0], np.cumsum(SIZES)[:-1]]).tolist(), strict=True))
-WIDTH = sum(SIZES)
-COLUMN = {name: i for i, name in enumerate(FEATURES)}
-NO_GOAL_PITCH = PITCHES + 1
-NO_GOAL_TIME = len(REMAINING)
 
 
 def duration_token(units: int) -> int:
     """Index of the entry of `DURATIONS` nearest to `units`."""
     return _DURATION_TOKEN[min(units, DURATIONS[-1])]
-
-
-def remaining_token(units: int) -> int:
-    """Index of the entry of `REMAINING` nearest to `units`."""
-    return _REMAINING_TOKEN[min(units, REMAINING[-1])]
 
 
 def snap(units: np.ndarray) -> np.ndarray:
@@ -111,9 +66,57 @@ def snap(units: np.ndarray) -> np.ndarray:
     return (whole * UNITS_PER_QUARTER + grid[nearest]).astype(np.int64)
 
 
+@lru_cache(maxsize=1024)
+def _reduced(label: str) -> tuple[int, int] | None:
+    """Root (-1 without a chord) and index of the quality of a chord symbol, None where it cannot be read."""
+    chord = parse_chord(label)
+    if chord is None:
+        return None
+    if chord.root is None:
+        return -1, 0
+    steps = set(QUALITIES[chord.quality].intervals)
+    if 4 in steps:
+        name = "aug" if 8 in steps and 7 not in steps else "dom" if 10 in steps else "maj"
+    elif 3 in steps:
+        name = "dim" if 6 in steps and 7 not in steps else "min"
+    else:
+        name = "sus" if 5 in steps or 2 in steps else "other"
+    return chord.root, CHORD_QUALITIES.index(name)
+
+
+@dataclass(frozen=True)
+class Chords:
+    """Chords under a melody: `start` (units, rising), `root` (pitch class 0..11, -1 for no chord) and
+    `quality` (index into `CHORD_QUALITIES`), tuples of equal length; the last is known until `stop` (units).
+    """
+
+    start: tuple[int, ...]
+    root: tuple[int, ...]
+    quality: tuple[int, ...]
+    stop: int
+
+    @staticmethod
+    def from_symbols(starts: Sequence[int], labels: Sequence[str], stop: int) -> Chords | None:
+        """Chords from symbols and the units at which they begin (rising); what cannot be read is left out.
+
+        Of chords that begin together the last one counts, and one that repeats the chord before it is none of
+        its own. None where nothing can be read.
+        """
+        rows: list[tuple[int, int, int]] = []
+        for start, label in zip(starts, labels, strict=True):
+            reduced = _reduced(label.strip())
+            if reduced is None:
+                continue
+            if rows and rows[-1][0] == start:
+                rows.pop()
+            if not rows or rows[-1][1:] != reduced:
+                rows.append((int(start), *reduced))
+        return Chords(*zip(*rows, strict=True), stop) if rows else None
+
+
 @dataclass(frozen=True)
 class Setting:
-    """What holds for a whole melody: reference tonic (MIDI pitch), mode, meter, style.
+    """What holds for a whole melody: reference tonic (MIDI pitch), mode, meter, style, chords if known.
 
     `origin` is the unit at which the first full bar starts; bars are counted from it, backwards too.
     """
@@ -123,6 +126,7 @@ class Setting:
     meter: tuple[int, int]
     style: str | None
     origin: int = 0
+    chords: Chords | None = None
 
     @property
     def bar(self) -> int:
@@ -197,193 +201,3 @@ def events_from_notes(onset: np.ndarray, length: np.ndarray, pitch: np.ndarray, 
     table = np.array(rows, np.int64).reshape(-1, 4)
     tokens = np.array([duration_token(d) for d in table[:, 2].tolist()], np.int64)
     return Events(table[:, 0], table[:, 1], tokens, table[:, 2], table[:, 3])
-
-
-class Tracker:
-    """Follows a melody; see the module. `push` adds an event, `row` describes the place of the next one."""
-
-    def __init__(self, setting: Setting) -> None:
-        self._setting = setting
-        self._bar = setting.bar
-        self._lags = [lag * setting.bar for lag in LAGS]
-        meter = (4, 4) if setting.meter == (2, 2) else setting.meter
-        self._meter = METERS.index(meter) if meter in METERS else len(METERS)
-        self._fixed = (
-            OFFSETS["mode"] + int(setting.minor),
-            OFFSETS["style"] + (STYLES.index(setting.style) if setting.style in STYLES else len(STYLES)),
-        )
-        self._starts: list[int] = []
-        self._pitches: list[int] = []
-        self._durations: list[int] = []
-        self._index: dict[int, int] = {}
-        self._followers: dict[tuple[int, int, int, int], int] = {}
-        self._agreed = [0] * len(LAGS)
-        self._match = -1
-        self._match_length = 0
-        self._shapes: dict[tuple[int, int, int, int], int] = {}
-        self._sequence = -1
-        self._sequence_length = 0
-        self._note = self._note_before = PITCHES + 1
-        self._restart = setting.origin
-
-    def copy(self) -> Tracker:
-        """A tracker of its own with the same past."""
-        twin = Tracker(self._setting)
-        for name, value in vars(self).items():
-            setattr(twin, name, value.copy() if isinstance(value, (list, dict)) else value)
-        return twin
-
-    def push(self, start: int, pitch: int, duration: int) -> None:
-        """Add the event that begins at `start` (units): tokens of pitch and duration."""
-        if not self._starts:
-            self._restart = start
-        n = len(self._starts)
-        for k, lag in enumerate(self._lags):
-            j = self._index.get(start - lag)
-            same = j is not None and self._pitches[j] == pitch and self._durations[j] == duration
-            self._agreed[k] = min(self._agreed[k] + 1, 17) if same else 0
-        m = self._match
-        if m >= 0 and self._pitches[m] == pitch and self._durations[m] == duration:
-            self._match, self._match_length = m + 1, self._match_length + 1
-        else:
-            self._match, self._match_length = -1, 0
-        self._starts.append(start)
-        self._pitches.append(pitch)
-        self._durations.append(duration)
-        self._index[start] = n
-        if n:
-            context = (self._pitches[n - 1], self._durations[n - 1], pitch, duration)
-            if self._match < 0:
-                self._match = self._followers.get(context, -1)
-                self._match_length = 2 if self._match >= 0 else 0
-            self._followers[context] = n + 1
-            self._follow_sequence(n, pitch, duration)
-        if pitch == REST:
-            if DURATIONS[duration] >= 2 * UNITS_PER_QUARTER:
-                self._restart = start + DURATIONS[duration]
-        else:
-            self._note_before, self._note = self._note, pitch
-
-    def _follow_sequence(self, n: int, pitch: int, duration: int) -> None:
-        """Keep the place that the last events repeat at another pitch; rests break it."""
-        before = self._pitches[n - 1]
-        m = self._sequence
-        if before == REST or pitch == REST:
-            self._sequence, self._sequence_length = -1, 0
-            return
-        goes_on = m > 0 and self._pitches[m] - self._pitches[m - 1] == pitch - before
-        if (
-            goes_on
-            and self._durations[m] == duration
-            and REST not in (self._pitches[m], self._pitches[m - 1])
-        ):
-            self._sequence, self._sequence_length = m + 1, self._sequence_length + 1
-        else:
-            self._sequence, self._sequence_length = -1, 0
-        if n < 2 or self._pitches[n - 2] == REST:
-            return
-        shape = (before - self._pitches[n - 2], pitch - before, self._durations[n - 1], duration)
-        if self._sequence < 0:
-            self._sequence = self._shapes.get(shape, -1)
-            self._sequence_length = 2 if self._sequence >= 0 else 0
-        self._shapes[shape] = n + 1
-
-    def _sequence_pitch(self, n: int) -> int:
-        """The pitch token that the sequence asks for next, or `NO_PITCH`."""
-        m = self._sequence
-        if not 0 < m < n or self._pitches[m - 1] == REST or self._pitches[-1] == REST:
-            return NO_PITCH
-        if self._pitches[m] == REST:
-            return REST
-        pitch = self._pitches[-1] + self._pitches[m] - self._pitches[m - 1]
-        return pitch if 0 <= pitch < PITCHES else NO_PITCH
-
-    def row(self, start: int, goal: tuple[int, int] | None = None) -> list[int]:
-        """One index a feature for the event that begins at `start` (units).
-
-        `goal` is the pitch token and the start (units) of the first note after a gap.
-        """
-        pitches, durations, starts = self._pitches, self._durations, self._starts
-        n = len(starts)
-        row = [
-            pitches[-1] if n else NO_PITCH,
-            _O_DURATION + (durations[-1] if n else NO_DURATION),
-            _O_NOTE + self._note,
-            _O_BEFORE + self._note_before,
-        ]
-        there: list[int] = []
-        for k, lag in enumerate(self._lags):
-            j = self._index.get(start - lag)
-            if j is not None:
-                row.append(_O_LAG_PITCH[k] + pitches[j])
-                there.append(_O_LAG_DURATION[k] + durations[j])
-                continue
-            j = bisect_right(starts, start - lag) - 1
-            row.append(_O_LAG_PITCH[k] + (pitches[j] if j >= 0 else NO_PITCH))
-            there.append(_O_LAG_DURATION[k] + NO_DURATION)
-        row += there
-        row += [o + _COUNT[a] for o, a in zip(_O_AGREED, self._agreed, strict=True)]
-        m = self._match
-        known = 0 <= m < n
-        row.append(_O_MATCH_PITCH + (pitches[m] if known else NO_PITCH))
-        row.append(_O_MATCH_DURATION + (durations[m] if known else NO_DURATION))
-        row.append(_O_MATCH_LENGTH + (_COUNT[min(self._match_length, 17)] if known else 0))
-        asked = self._sequence_pitch(n)
-        row.append(_O_SEQUENCE_PITCH + asked)
-        known = asked != NO_PITCH
-        row.append(_O_SEQUENCE_LENGTH + (_COUNT[min(self._sequence_length, 17)] if known else 0))
-        bar, place = divmod(start - self._setting.origin, self._bar)
-        row.append(_O_PLACE + 16 * self._meter + min(place // 6, 15))
-        row.append(_O_FINE + place % 6)
-        row.append(_O_BAR + bar % 8)
-        row.append(_O_SINCE + min(max((start - self._restart) // self._bar, 0), 8))
-        row += self._fixed
-        row += goal_columns(goal, start)
-        return row
-
-
-def goal_columns(goal: tuple[int, int] | None, start: int) -> tuple[int, int]:
-    """The two goal features of a row that begins at `start`; see `Tracker.row`."""
-    if goal is None:
-        return _O_GOAL_PITCH + NO_GOAL_PITCH, _O_GOAL_TIME + NO_GOAL_TIME
-    return _O_GOAL_PITCH + goal[0], _O_GOAL_TIME + remaining_token(max(goal[1] - start, 0))
-
-
-_O_DURATION = OFFSETS["event_duration"]
-_O_NOTE = OFFSETS["note_pitch"]
-_O_BEFORE = OFFSETS["note_before"]
-_O_LAG_PITCH = [OFFSETS[f"lag{lag}_pitch"] for lag in LAGS]
-_O_LAG_DURATION = [OFFSETS[f"lag{lag}_duration"] for lag in LAGS]
-_O_AGREED = [OFFSETS[f"lag{lag}_agreed"] for lag in LAGS]
-_O_MATCH_PITCH = OFFSETS["match_pitch"]
-_O_MATCH_DURATION = OFFSETS["match_duration"]
-_O_MATCH_LENGTH = OFFSETS["match_length"]
-_O_SEQUENCE_PITCH = OFFSETS["sequence_pitch"]
-_O_SEQUENCE_LENGTH = OFFSETS["sequence_length"]
-_O_PLACE = OFFSETS["place"]
-_O_FINE = OFFSETS["place_fine"]
-_O_BAR = OFFSETS["bar"]
-_O_SINCE = OFFSETS["bars_since_rest"]
-_O_GOAL_PITCH = OFFSETS["goal_pitch"]
-_O_GOAL_TIME = OFFSETS["goal_time"]
-
-
-def encode(events: Events, setting: Setting) -> np.ndarray:
-    """Rows for every event and for what follows the last one; int16, shape (events + 1, features)."""
-    tracker = Tracker(setting)
-    rows = []
-    start = 0
-    columns = (events.start, events.pitch, events.duration, events.length)
-    for start, pitch, duration, length in zip(*(c.tolist() for c in columns), strict=True):
-        rows.append(tracker.row(start))
-        tracker.push(start, pitch, duration)
-        end = start + length
-    rows.append(tracker.row(end if len(events) else setting.origin))
-    return np.array(rows, np.int16)
-
-
-def multi_hot(row: Sequence[int]) -> np.ndarray:
-    """The network's input for one row, float32, shape (1, `WIDTH`)."""
-    x = np.zeros((1, WIDTH), np.float32)
-    x[0, row] = 1.0
-    return x

@@ -1,4 +1,4 @@
-"""Walking along a melody with the model: what comes next, and the choice of it."""
+"""Writing with the model: what comes next, several continuations at a time, and the choice of each event."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from segue.complete.book import Book
+from segue.complete.copies import STEPS, Guard
 from segue.complete.encoding import (
     DURATIONS,
     GRID,
@@ -15,12 +17,16 @@ from segue.complete.encoding import (
     UNITS_PER_QUARTER,
     Events,
     Setting,
-    Tracker,
     duration_token,
-    multi_hot,
 )
+from segue.complete.features import multi_hot
+from segue.complete.tracker import Tracker, reading_rows
 from segue.runtime import Model
 
+#: Events before a place that the network hears; all of them are tracked.
+MEMORY = 64
+#: Events of the music after a gap that the network reads.
+AHEAD_MEMORY = 96
 #: Network outputs are rounded to this many decimals, so that both backends choose alike.
 _DECIMALS = 3
 #: How many pitches are weighed for the note that leads to the goal.
@@ -44,6 +50,16 @@ class Taste:
     longest_rest: int
 
 
+@dataclass(frozen=True)
+class Written:
+    """Events (start in units, pitch token, length in units) that fill a place, and their mean surprise under
+    the model, nats an event.
+    """
+
+    events: list[tuple[int, int, int]]
+    nats: float
+
+
 class Walker:
     """Model and tracker in step along a melody: `follow` what is there, `look` at the next place, `add` to
     it.
@@ -52,11 +68,13 @@ class Walker:
     network.
     """
 
-    def __init__(self, model: Model, setting: Setting, events: Events, memory: int) -> None:
-        self._model = model
+    def __init__(self, model: Model, setting: Setting, events: Events, memory: int = MEMORY) -> None:
+        self.model = model
+        self.setting = setting
+        self.tracker = Tracker(setting)
+        self.state = model.zero_state()["h"]
+        self.ahead = np.zeros(model.card["inputs"]["ahead"], np.float32)
         self._memory = memory
-        self._tracker = Tracker(setting)
-        self._state = model.zero_state()
         self._events = [c.tolist() for c in (events.start, events.pitch, events.duration)]
         self._at = 0
 
@@ -69,49 +87,51 @@ class Walker:
         starts, pitches, durations = self._events
         first = max(stop - self._memory, 0)
         if first > self._at:
-            self._state = self._model.zero_state()
+            self.state = self.model.zero_state()["h"]
         for i in range(self._at, stop):
             if i >= first:
-                self._state = {"h": self._run(self._tracker.row(starts[i]))["h_next"]}
+                self.state = self._run(self.tracker.row(starts[i]))["h_next"]
             last = end is not None and i == stop - 1
-            self._tracker.push(
+            self.tracker.push(
                 starts[i], pitches[i], duration_token(end - starts[i]) if last else durations[i]
             )
         self._at = stop
 
+    def look_ahead(self, after: Events) -> None:
+        """From now on the events after a gap are known."""
+        self.tracker.look_ahead(Book(after))
+        self.ahead = read_ahead(self.model, self.setting, after)
+
     def _run(self, row: list[int]) -> dict[str, np.ndarray]:
-        return self._model(x=multi_hot(row), **self._state)
+        return self.model(x=multi_hot([row]), h=self.state, ahead=self.ahead)
 
     def end_likelihood(self, start: int) -> float:
         """How likely the last event ends a section, 0..1, when it ends at `start` (units); nothing is
         kept.
         """
-        logit = float(np.round(self._run(self._tracker.row(start))["end"][0, 0], _DECIMALS))
+        logit = float(np.round(self._run(self.tracker.row(start))["end"][0, 0], _DECIMALS))
         return 1.0 / (1.0 + math.exp(-logit))
 
-    def reach(self, start: int, token: int, length: int, goal: tuple[int, int]) -> float:
-        """Log-probability of the goal's pitch right after an event (units, pitch token); nothing is kept."""
-        tracker = self._tracker.copy()
-        tracker.push(start, token, duration_token(length))
-        logits = np.round(self._run(tracker.row(goal[1]))["pitch"][0].astype(np.float64), _DECIMALS)
-        return float(logits[goal[0]] - logits.max() - np.log(np.exp(logits - logits.max()).sum()))
+    def surprise(self, start: int, pitch: int, duration: int) -> float:
+        """How unexpected an event at `start` (units; tokens) is, in nats; it is followed."""
+        out = self._run(self.tracker.row(start))
+        self.state = out["h_next"]
+        self.tracker.push(start, pitch, duration)
+        return -float(log_softmax(out["pitch"][0])[pitch] + log_softmax(out["duration"][0, pitch])[duration])
 
-    def look(self, start: int, goal: tuple[int, int] | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """What the model expects at `start` (units): logits of pitch (P,) and of duration for each pitch (P,
-        D).
 
-        Call once for each place, then `add`. `goal`: see `Tracker.row`.
-        """
-        out = self._run(self._tracker.row(start, goal))
-        self._state = {"h": out["h_next"]}
-        return (
-            np.round(out["pitch"][0].astype(np.float64), _DECIMALS),
-            np.round(out["duration"].astype(np.float64), _DECIMALS),
-        )
+def read_ahead(model: Model, setting: Setting, after: Events) -> np.ndarray:
+    """The network's summary of the music after a gap, float32, shape (1, size): read backwards."""
+    summary, idle = np.zeros(model.card["inputs"]["ahead"], np.float32), model.zero_state()["h"]
+    for row in reversed(reading_rows(after, setting, AHEAD_MEMORY)):
+        summary = model(x=multi_hot([row]), h=idle, ahead=summary)["ahead_next"]
+    return summary
 
-    def add(self, start: int, pitch: int, duration: int) -> None:
-        """Follow an event (units, tokens)."""
-        self._tracker.push(start, pitch, duration)
+
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    """Natural log-probabilities of logits along the last axis."""
+    shifted = logits.astype(np.float64) - logits.max(-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
 
 
 def pick(logits: np.ndarray, allowed: np.ndarray, taste: Taste, rng: np.random.Generator) -> int:
@@ -136,51 +156,136 @@ def fitting_durations(start: int, stop: int) -> np.ndarray:
     return _ENDS_ON_GRID[start % UNITS_PER_QUARTER] & (_LENGTHS >= 2) & (left >= 2) | (left == 0)
 
 
-def walk(
-    walker: Walker,
-    start: int,
-    stop: int,
-    goal: tuple[int, int] | None,
-    goal_from: int,
-    taste: Taste,
-    rng: np.random.Generator,
-) -> list[tuple[int, int, int]]:
-    """Events (start, pitch token, length in units) that fill [start, stop) exactly.
+class _Voice:
+    """One of the continuations that are written together."""
 
-    From `goal_from` (units) on the model is told the `goal`, the first note after `stop`. The walker has
-    followed everything before `start`.
+    def __init__(self, tracker: Tracker, start: int, notes: list[tuple[int, int]], rng: np.random.Generator):
+        self.tracker = tracker
+        self.at = start
+        self.rng = rng
+        self.made: list[tuple[int, int, int]] = []
+        self.nats = 0.0
+        #: Onset and MIDI pitch of the notes so far.
+        self.onsets = [onset for onset, _ in notes]
+        self.pitches = [pitch for _, pitch in notes]
+
+    def add(self, token: int, length: int, pitch: int | None) -> None:
+        self.made.append((self.at, token, length))
+        if pitch is not None:
+            self.onsets.append(self.at)
+            self.pitches.append(pitch)
+        self.tracker.push(self.at, token, duration_token(length))
+        self.at += length
+
+
+@dataclass(frozen=True)
+class Place:
+    """A place to be filled: [start, stop) units, in `setting` after the events `past`.
+
+    `goal` is the pitch token and start (units) of the note after it, known from `goal_from` on; `after` what
+    comes from there on.
     """
-    made: list[tuple[int, int, int]] = []
-    at = start
-    while at < stop:
-        pitch_logits, duration_logits = walker.look(at, goal if at >= goal_from else None)
-        fits = fitting_durations(at, stop)
-        rests = fits & (taste.longest_rest >= _LENGTHS)
-        pitches = taste.pitches.copy()
-        # A rest at the join would leave the end open, two in a row would add up to a hole.
-        pitches[REST] = bool(rests.any()) and bool(made) and made[-1][1] != REST
-        token = pick(pitch_logits, pitches, taste, rng)
-        allowed = rests if token == REST else fits
-        length = stop - at
-        if allowed.any():
-            length = DURATIONS[pick(duration_logits[token], allowed, taste, rng)]
-        if goal is not None and at + length == stop == goal[1] and token != REST:
-            token = _lead(walker, at, length, goal, pitch_logits, pitches, taste, rng)
-        made.append((at, token, length))
-        walker.add(at, token, duration_token(length))
-        at += length
-    return made
+
+    setting: Setting
+    past: Events
+    start: int
+    stop: int
+    goal: tuple[int, int] | None = None
+    goal_from: int = 0
+    after: Events | None = None
+
+
+def write(
+    model: Model, place: Place, taste: Taste, rngs: list[np.random.Generator], guard: Guard | None = None
+) -> list[Written]:
+    """Events that fill a place exactly, one continuation for each generator, all in one batch."""
+    walker = Walker(model, place.setting, place.past)
+    walker.follow(len(place.past))
+    if place.after is not None:
+        walker.look_ahead(place.after)
+    notes = [
+        (start, place.setting.pitch(token))
+        for start, token in zip(place.past.start.tolist(), place.past.pitch.tolist(), strict=True)
+        if token != REST
+    ]
+    voices = [_Voice(walker.tracker.copy(), place.start, notes, rng) for rng in rngs]
+    count = len(voices)
+    state, ahead = np.repeat(walker.state, count, 0), np.repeat(walker.ahead, count, 0)
+    rows = [voice.tracker.row(voice.at, _goal(place, voice.at)) for voice in voices]
+    while any(voice.at < place.stop for voice in voices):
+        out = model(x=multi_hot(rows), h=state, ahead=ahead)
+        state = out["h_next"]
+        for i, voice in enumerate(voices):
+            # A voice that has finished runs along unheard, so that the batch keeps its size.
+            if voice.at < place.stop:
+                _choose(
+                    model, place, taste, voice, guard, out["pitch"][i], out["duration"][i], state[i], ahead[i]
+                )
+                rows[i] = voice.tracker.row(voice.at, _goal(place, voice.at))
+    return [Written(voice.made, voice.nats / max(len(voice.made), 1)) for voice in voices]
+
+
+def _goal(place: Place, at: int) -> tuple[int, int] | None:
+    return place.goal if at >= place.goal_from else None
+
+
+def _choose(
+    model: Model,
+    place: Place,
+    taste: Taste,
+    voice: _Voice,
+    guard: Guard | None,
+    pitch_out: np.ndarray,
+    duration_out: np.ndarray,
+    state: np.ndarray,
+    ahead: np.ndarray,
+) -> None:
+    """Choose the voice's next event and add it; outputs and states are those of its row."""
+    pitch_logits = np.round(pitch_out.astype(np.float64), _DECIMALS)
+    duration_logits = np.round(duration_out.astype(np.float64), _DECIMALS)
+    at, stop, goal = voice.at, place.stop, place.goal
+    fits = fitting_durations(at, stop)
+    rests = fits & (taste.longest_rest >= _LENGTHS)
+    allowed = taste.pitches.copy()
+    # A rest at the join would leave the end open, two in a row would add up to a hole.
+    allowed[REST] = bool(rests.any()) and bool(voice.made) and voice.made[-1][1] != REST
+    allowed = _unforbidden(place.setting, voice, guard, allowed)
+    token = pick(pitch_logits, allowed, taste, voice.rng)
+    lengths = rests if token == REST else fits
+    length = stop - at
+    if lengths.any():
+        length = DURATIONS[pick(duration_logits[token], lengths, taste, voice.rng)]
+    if goal is not None and at + length == stop == goal[1] and token != REST:
+        token = _lead(model, voice, length, goal, pitch_logits, allowed, state, ahead, taste)
+    voice.nats -= float(log_softmax(pitch_logits)[token])
+    voice.nats -= float(log_softmax(duration_logits[token])[duration_token(length)])
+    voice.add(token, length, None if token == REST else place.setting.pitch(token))
+
+
+def _unforbidden(setting: Setting, voice: _Voice, guard: Guard | None, allowed: np.ndarray) -> np.ndarray:
+    """The allowed pitch tokens without the guard's; all of them where it would leave no note."""
+    if guard is None:
+        return allowed
+    tokens = np.flatnonzero(allowed[:REST])
+    pitches = tokens + setting.pitch(0)
+    bad = guard.forbidden(voice.onsets[-STEPS:], voice.pitches[-STEPS:], voice.at, pitches)
+    if bad.all():
+        return allowed
+    kept = allowed.copy()
+    kept[tokens[bad]] = False
+    return kept
 
 
 def _lead(
-    walker: Walker,
-    start: int,
+    model: Model,
+    voice: _Voice,
     length: int,
     goal: tuple[int, int],
     logits: np.ndarray,
     allowed: np.ndarray,
+    state: np.ndarray,
+    ahead: np.ndarray,
     taste: Taste,
-    rng: np.random.Generator,
 ) -> int:
     """The pitch of the last note before the goal: among the likeliest, one that the goal follows from
     well.
@@ -188,10 +293,17 @@ def _lead(
     notes = allowed.copy()
     notes[REST] = False
     order = np.argsort(-np.where(notes, logits, -np.inf), kind="stable")[: min(_LEADS, int(notes.sum()))]
-    total = np.full(len(logits), -np.inf)
+    rows = []
     for token in order.tolist():
-        total[token] = round(logits[token] + walker.reach(start, token, length, goal), _DECIMALS)
-    return pick(total, np.isfinite(total), taste, rng)
+        tracker = voice.tracker.copy()
+        tracker.push(voice.at, token, duration_token(length))
+        rows.append(tracker.row(goal[1]))
+    rows += rows[:1] * (_LEADS - len(rows))
+    out = model(x=multi_hot(rows), h=np.tile(state, (_LEADS, 1)), ahead=np.tile(ahead, (_LEADS, 1)))
+    reach = log_softmax(np.round(out["pitch"].astype(np.float64), _DECIMALS))[: len(order), goal[0]]
+    total = np.full(len(logits), -np.inf)
+    total[order] = np.round(logits[order] + reach, _DECIMALS)
+    return pick(total, np.isfinite(total), taste, voice.rng)
 
 
 def allowed_pitches(setting: Setting, lowest: int, highest: int) -> np.ndarray:

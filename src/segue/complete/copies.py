@@ -1,0 +1,140 @@
+"""Guards against copying: an index of all runs of 8 notes in the training tunes, and what it forbids.
+
+Conventions
+-----------
+- A *gram* is a run of 8 consecutive notes of a line, as its 7 pitch intervals and the 7 times between its
+  onsets in units (1/12 quarter). Transposing a copy does not hide it; how long notes sound does not count.
+- A gram is known by a 64-bit hash: each step (interval, time) is mixed with the finaliser of SplitMix64
+  (Steele, Lea and Flood 2014), the steps are joined as a polynomial, and the sum is mixed again; all in
+  unsigned integers that wrap, so it is the same on every machine. The index keeps the upper `bits` bits of
+  each hash, sorted, as differences in a Golomb-Rice code (Rice 1979).
+- No copy is missed. A gram that is in no training tune is taken for one with probability `size` / 2**`bits`.
+- What the context itself contains, at any pitch, is no copy.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+#: Notes in a gram, and steps between them.
+NOTES = 8
+STEPS = NOTES - 1
+#: Bits of each difference that are stored as they are; the rest is in unary.
+LOW_BITS = 10
+#: Times between onsets from here on are one: eight bars and more of 4/4.
+_LONGEST = 383
+_FACTOR = 0x9E3779B97F4A7C15
+_POWERS = np.array([pow(_FACTOR, STEPS - 1 - j, 2**64) for j in range(STEPS)], np.uint64)
+
+
+def _mix(values: np.ndarray) -> np.ndarray:
+    """The finaliser of SplitMix64 on uint64 values, any shape."""
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
+
+
+def _steps(interval: np.ndarray, time: np.ndarray) -> np.ndarray:
+    """Mixed steps, uint64, from intervals (semitones) and times between onsets (units), int64, any shape."""
+    return _mix(((interval + 128) * (_LONGEST + 1) + np.minimum(time, _LONGEST) + 1).astype(np.uint64))
+
+
+def grams(onset: np.ndarray, pitch: np.ndarray) -> np.ndarray:
+    """Hashes of all grams of a line, uint64, shape (max(notes - 7, 0),).
+
+    `onset` (units, rising) and `pitch` (MIDI) are int64, shape (notes,).
+    """
+    if len(onset) < NOTES:
+        return np.zeros(0, np.uint64)
+    steps = _steps(np.diff(pitch), np.diff(onset))
+    windows = np.lib.stride_tricks.sliding_window_view(steps, STEPS)
+    return _mix((windows * _POWERS).sum(-1, dtype=np.uint64))
+
+
+def pack(hashes: np.ndarray, bits: int) -> dict[str, np.ndarray]:
+    """The arrays of an index of these hashes (uint64, shape (n,)), as `CopyIndex` reads them."""
+    values = np.unique(hashes >> np.uint64(64 - bits)).astype(np.int64)
+    steps = np.diff(values, prepend=0)
+    low = (steps[:, None] >> np.arange(LOW_BITS)) & 1
+    # In unary a number is that many zeros and a one.
+    high = np.zeros(int((steps >> LOW_BITS).sum()) + len(steps), np.uint8)
+    high[np.cumsum((steps >> LOW_BITS) + 1) - 1] = 1
+    return {
+        "size": np.array(len(values), np.int64),
+        "bits": np.array(bits, np.int64),
+        "low": np.packbits(low.astype(np.uint8).ravel()),
+        "high": np.packbits(high),
+    }
+
+
+class CopyIndex:
+    """The grams of the training tunes, from the arrays of `copies.npz` (`pack` makes them)."""
+
+    def __init__(self, arrays: dict[str, np.ndarray]) -> None:
+        self.size = int(arrays["size"])
+        self.bits = int(arrays["bits"])
+        low = np.unpackbits(arrays["low"], count=self.size * LOW_BITS).reshape(self.size, LOW_BITS)
+        high = np.diff(np.flatnonzero(np.unpackbits(arrays["high"]))[: self.size], prepend=-1) - 1
+        steps = (high.astype(np.int64) << LOW_BITS) + low @ (1 << np.arange(LOW_BITS))
+        # One more at the end, that no gram has, so that every search finds a place.
+        self._values = np.append(np.cumsum(steps), 2**self.bits).astype(np.uint64)
+
+    def contains(self, hashes: np.ndarray) -> np.ndarray:
+        """Which grams (uint64 hashes, shape (n,)) are in the index; bool, shape (n,)."""
+        wanted = hashes >> np.uint64(64 - self.bits)
+        return self._values[np.searchsorted(self._values, wanted)] == wanted
+
+
+def longest_match(index: CopyIndex, onset: np.ndarray, pitch: np.ndarray) -> int:
+    """Notes of the longest run of a line all of whose grams are in the index; 0 means fewer than 8.
+
+    An upper bound of the longest copy: a run may join pieces of two tunes that overlap.
+    """
+    found = np.concatenate([[False], index.contains(grams(onset, pitch)), [False]])
+    edges = np.flatnonzero(found[1:] != found[:-1])
+    return int((edges[1::2] - edges[::2]).max()) + STEPS if len(edges) else 0
+
+
+class Guard:
+    """Forbids grams of training tunes in what is written into a context, unless the context has them itself.
+
+    The context is every note that is given, before and after what is written: `onset` (units, rising) and
+    `pitch` (MIDI), int64, shape (notes,).
+    """
+
+    def __init__(self, index: CopyIndex, onset: np.ndarray, pitch: np.ndarray) -> None:
+        self._index = index
+        self._own = np.unique(grams(onset, pitch))
+
+    def _copies(self, hashes: np.ndarray) -> np.ndarray:
+        return self._index.contains(hashes) & ~np.isin(hashes, self._own)
+
+    def forbidden(
+        self, onsets: np.ndarray, pitches: np.ndarray, start: int, candidates: np.ndarray
+    ) -> np.ndarray:
+        """Which `candidates` (MIDI pitches, int64, shape (n,)) at `start` would complete a copy; bool, (n,).
+
+        `onsets` and `pitches` are the notes before, given and written, of which the last 7 count.
+        """
+        if len(onsets) < STEPS:
+            return np.zeros(len(candidates), bool)
+        onset, pitch = np.asarray(onsets)[-STEPS:], np.asarray(pitches)[-STEPS:]
+        before = (_steps(np.diff(pitch), np.diff(onset)) * _POWERS[:-1]).sum(dtype=np.uint64)
+        return self._copies(_mix(before + _steps(candidates - pitch[-1], np.int64(start - onset[-1]))))
+
+    def copied(self, onset: np.ndarray, pitch: np.ndarray) -> np.ndarray:
+        """Which grams of a line are forbidden copies, bool, shape (max(notes - 7, 0),)."""
+        return self._copies(grams(onset, pitch))
+
+    def joins(
+        self,
+        written: tuple[np.ndarray, np.ndarray],
+        after: tuple[np.ndarray, np.ndarray],
+    ) -> bool:
+        """Whether a copy straddles the line up to the end of a gap and the notes after it.
+
+        Each is onsets (units) and pitches (MIDI) in order; of the first the last 7 notes count, of the second
+        the first 7, and only grams with notes of both.
+        """
+        onset, pitch = (np.concatenate([a[-STEPS:], b[:STEPS]]) for a, b in zip(written, after, strict=True))
+        return bool(self.copied(onset, pitch).any())

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from segue.models import all_states, model_names, model_state, probe_error
-from segue.runtime import MODELS_FOLDER, Model, ModelError, load_model, read_card, read_reference
+from segue.runtime import (
+    MODELS_FOLDER,
+    Model,
+    ModelError,
+    load_model,
+    model_hash,
+    read_card,
+    read_reference,
+)
 
 NAMES = model_names()
 
@@ -85,6 +93,40 @@ def test_missing_input_and_wrong_shape_are_named():
         model()
     with pytest.raises(ModelError, match="has shape"):
         model(**{name: np.zeros((*shape, 2), np.float32)})
+
+
+def add_extra(folder, **arrays):
+    """Name `more.npz` in the card of a model folder, and write it."""
+    card = folder / "card.md"
+    card.write_text(card.read_text().replace("---\n", "---\nextras: [more.npz]\n", 1))
+    np.savez(folder / "more.npz", **arrays)
+    return folder
+
+
+def test_extra_files_come_as_arrays(tmp_path):
+    plain = Model(copy(tmp_path, "dynamics"), "onnx")
+    with pytest.raises(ModelError, match="names no extra file more"):
+        plain.extra("more.npz")
+    model = Model(add_extra(plain.folder, grid=np.arange(5)), "onnx")
+    assert model.extra("more.npz")["grid"].tolist() == [0, 1, 2, 3, 4]
+    assert model.extra("more.npz") is model.extra("more.npz")
+    # A file that the card does not name is not given, even though it lies in the folder.
+    with pytest.raises(ModelError, match="names no extra file reference"):
+        model.extra("reference.npz")
+
+
+def test_extra_files_count_in_the_hash_and_must_be_there(tmp_path):
+    folder = add_extra(copy(tmp_path, "dynamics"), grid=np.arange(5))
+    before = model_hash(folder, "onnx")
+    assert before != model_hash(MODELS_FOLDER / "dynamics", "onnx")
+    np.savez(folder / "more.npz", grid=np.arange(6))
+    assert model_hash(folder, "onnx") != before
+    (folder / "more.npz").unlink()
+    with pytest.raises(ModelError, match=r"there is no more\.npz"):
+        Model(folder, "onnx")
+    (folder / "reference.npz").unlink()
+    with pytest.raises(ModelError, match=r"there is no reference\.npz"):
+        Model(folder, "onnx")
 
 
 def test_unknown_model_and_backend_are_named(tmp_path):

@@ -7,7 +7,8 @@ weights, a broken backend or a swapped file never run unseen.
 
 Front matter that this module reads: `name`, `inputs` {name: shape}, `outputs` {name: shape} in order,
 `state` {output: input} for a network that is run step by step, `tolerance` (largest absolute difference),
-`batch` (true where the leading 1 of all shapes stands for any number that a call shares among its inputs).
+`batch` (true where the leading 1 of all shapes stands for any number that a call shares among its inputs),
+`extras` (names of further `.npz` files in the folder, which `Model.extra` gives).
 `reference.npz` holds `input.<name>` and `output.<name>` with a leading axis of examples; for a network with
 state a second axis of steps follows, and the state inputs, which begin at zero, are not stored.
 """
@@ -129,7 +130,7 @@ class Model:
     Calling it takes float32 arrays by input name, in the shapes of the card, and returns arrays by output
     name. With `batch` in the card all inputs, the state too, may have the same other number of rows in the
     place of the one, and so have the outputs. `sha256` is the hash of weights,
-    reference and front matter: what the music depends on.
+    reference, extra files and front matter: what the music depends on.
     """
 
     def __init__(self, folder: Path, backend: str) -> None:
@@ -138,6 +139,7 @@ class Model:
         self.name: str = self.card["name"]
         self.path = weights_path(folder, backend)
         self.sha256 = model_hash(folder, backend)
+        self._extras: dict[str, Arrays] = {}
         try:
             self._session: Session = open_weights(self.path, list(self.card["outputs"]))
         except Exception as error:  # Each runtime has exception types of its own, without a common base.
@@ -176,6 +178,15 @@ class Model:
         state = self.card.get("state") or {}
         own = (batch,) if self.batch else ()
         return {name: np.zeros(own + self._shapes[name][len(own) :], np.float32) for name in state.values()}
+
+    def extra(self, name: str) -> Arrays:
+        """The arrays of an extra file of the card, read once. Raises `ModelError` for any other name."""
+        if name not in (self.card.get("extras") or ()):
+            raise ModelError(f"model {self.name}: the card names no extra file {name}")
+        if name not in self._extras:
+            with np.load(self.folder / name) as stored:
+                self._extras[name] = dict(stored)
+        return self._extras[name]
 
     def run_examples(self, inputs: Arrays) -> Arrays:
         """Run stored examples, as in `reference.npz`; outputs are stacked in the same axes."""
@@ -255,10 +266,13 @@ def read_reference(folder: Path) -> Arrays:
 
 
 def model_hash(folder: Path, backend: str) -> str:
-    """SHA-256, hex, over the weights, the card's front matter and the reference (not the card's prose)."""
+    """SHA-256, hex, over weights, front matter, reference and extra files (not over the card's prose)."""
     front = (folder / "card.md").read_bytes().split(b"---\n", 2)[1]
     digest = hashlib.sha256(front)
-    for path in (weights_path(folder, backend), folder / "reference.npz"):
+    extras = [folder / name for name in read_card(folder).get("extras") or ()]
+    for path in (weights_path(folder, backend), folder / "reference.npz", *extras):
+        if not path.is_file():
+            raise ModelError(f"model {folder.name}: there is no {path.name} at {path}")
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
 

@@ -90,8 +90,12 @@ def longest_match(index: CopyIndex, onset: np.ndarray, pitch: np.ndarray) -> int
 
     An upper bound of the longest copy: a run may join pieces of two tunes that overlap.
     """
-    found = np.concatenate([[False], index.contains(grams(onset, pitch)), [False]])
-    edges = np.flatnonzero(found[1:] != found[:-1])
+    return longest_run(index.contains(grams(onset, pitch)))
+
+
+def longest_run(found: np.ndarray) -> int:
+    """Notes of the longest run in which every gram is `found`, bool, shape (grams,); 0 where none is."""
+    edges = np.flatnonzero(np.diff(found.astype(np.int8), prepend=0, append=0))
     return int((edges[1::2] - edges[::2]).max()) + STEPS if len(edges) else 0
 
 

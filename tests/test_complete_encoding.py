@@ -1,39 +1,25 @@
-"""The melody encoding: grid, tokens, events, and the tracker's view of the past."""
+"""The melody encoding: grid, tokens, events and chords."""
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segue.complete.encoding import (
     CENTRE,
-    COLUMN,
+    CHORD_QUALITIES,
     DURATIONS,
     GRID,
-    LAGS,
-    NO_DURATION,
-    NO_PITCH,
-    OFFSETS,
     REST,
-    SIZES,
-    WIDTH,
+    Chords,
     Setting,
-    Tracker,
     duration_token,
-    encode,
     events_from_notes,
     first_bar,
-    multi_hot,
     reference_tonic,
-    remaining_token,
     snap,
 )
 
 C_MAJOR = Setting(60, False, (4, 4), None)
-
-
-def feature(row, name):
-    return row[COLUMN[name]] - OFFSETS[name]
 
 
 def test_snap_goes_to_sixteenths_and_triplets():
@@ -51,7 +37,6 @@ def test_duration_tokens_are_nearest():
         assert duration_token(units) == token
     assert DURATIONS[duration_token(13)] in (12, 14)
     assert duration_token(10_000) == len(DURATIONS) - 1
-    assert remaining_token(10_000) == remaining_token(384)
 
 
 @given(st.integers(0, 127), st.integers(0, 127))
@@ -107,86 +92,17 @@ def test_events_are_seamless(line):
     assert not ((events.pitch[1:] == REST) & (events.pitch[:-1] == REST)).any()
 
 
-@settings(max_examples=50, deadline=None)
-@given(lines(), st.sampled_from([(4, 4), (3, 4), (6, 8), (5, 4), (12, 8)]))
-def test_rows_are_within_their_features_and_see_only_the_past(line, meter):
-    setting = Setting(60, True, meter, "pop", 0)
-    events = events_from_notes(*line, setting)
-    rows = encode(events, setting).astype(int)
-    local = rows - np.array(list(OFFSETS.values()))
-    assert (local >= 0).all()
-    assert (local < np.array(SIZES)).all()
-    # Another last note changes no row before the one that follows it.
-    onset, length, pitch = line
-    other = encode(events_from_notes(onset, length, np.append(pitch[:-1], pitch[-1] + 1), setting), setting)
-    assert (other[:-1] == rows[:-1]).all()
-    assert (other[-1] != rows[-1]).any()
+def test_chords_are_reduced_and_joined():
+    chords = Chords.from_symbols([0, 24, 48, 48, 72, 96], ["C", "Cadd9", "G", "Dm7/F", "what", "N.C."], 144)
+    quality = CHORD_QUALITIES.index
+    assert chords == Chords((0, 48, 96), (0, 2, -1), (quality("maj"), quality("min"), 0), 144)
+    assert Chords.from_symbols([0], ["nothing"], 48) is None
 
 
-def test_the_tracker_finds_what_stood_a_bar_ago():
-    tracker = Tracker(C_MAJOR)
-    for i, step in enumerate([0, 2, 4, 0]):
-        tracker.push(12 * i, CENTRE + step, duration_token(12))
-    row = tracker.row(48)
-    assert feature(row, "lag1_pitch") == CENTRE
-    assert feature(row, "lag1_duration") == duration_token(12)
-    assert feature(row, "lag1_agreed") == 0
-    assert feature(row, "lag2_pitch") == NO_PITCH
-    for i, step in enumerate([0, 2]):
-        tracker.push(48 + 12 * i, CENTRE + step, duration_token(12))
-    row = tracker.row(72)
-    assert feature(row, "lag1_agreed") == 2
-    assert feature(row, "match_pitch") == CENTRE + 4
-    assert feature(row, "match_length") == 2
-    assert feature(row, "event_pitch") == CENTRE + 2
-    # Half way through a note of the bar before, its pitch is known and no duration.
-    row = tracker.row(78)
-    assert feature(row, "lag1_pitch") == CENTRE + 4
-    assert feature(row, "lag1_duration") == NO_DURATION
-
-
-def test_the_tracker_follows_a_sequence_to_another_pitch():
-    tracker = Tracker(C_MAJOR)
-    for i, step in enumerate([0, 2, 4, 9, 3, 5, 7]):
-        tracker.push(6 * i, CENTRE + step, duration_token(6))
-    # 0 2 4 9, then a minor third higher: 3 5 7 asks for 12.
-    row = tracker.row(42)
-    assert feature(row, "sequence_pitch") == CENTRE + 12
-    assert feature(row, "sequence_length") > 0
-
-
-def test_a_copy_goes_its_own_way():
-    tracker = Tracker(C_MAJOR)
-    tracker.push(0, CENTRE, duration_token(12))
-    before = tracker.row(12)
-    twin = tracker.copy()
-    twin.push(12, CENTRE + 5, duration_token(12))
-    assert tracker.row(12) == before
-    tracker.push(12, CENTRE + 5, duration_token(12))
-    assert tracker.row(24) == twin.row(24)
-
-
-@pytest.mark.parametrize("lag", LAGS)
-def test_lags_are_bars_of_the_meter(lag):
-    setting = Setting(60, False, (3, 4), None)
-    tracker = Tracker(setting)
-    for i in range(lag * 3):
-        tracker.push(12 * i, CENTRE + i % 12, duration_token(12))
-    assert feature(tracker.row(36 * lag), f"lag{lag}_pitch") == CENTRE
-
-
-def test_the_goal_is_seen_only_when_given():
-    tracker = Tracker(C_MAJOR)
-    tracker.push(0, CENTRE, duration_token(12))
-    free, bound = tracker.row(12), tracker.row(12, (CENTRE + 7, 36))
-    assert free[:-2] == bound[:-2]
-    assert feature(bound, "goal_pitch") == CENTRE + 7
-    assert feature(bound, "goal_time") == remaining_token(24)
-
-
-def test_the_input_has_one_number_a_feature():
-    row = Tracker(C_MAJOR).row(0)
-    x = multi_hot(row)
-    assert x.shape == (1, WIDTH)
-    assert x.dtype == np.float32
-    assert sorted(np.flatnonzero(x[0]).tolist()) == sorted(row)
+def test_chord_qualities_follow_third_fifth_and_seventh():
+    labels = ["C", "C6", "Cmaj7", "C7", "C9", "Cm", "Cm7", "Cdim", "Cm7b5", "Caug", "Csus4", "C5"]
+    chords = [Chords.from_symbols([0], [label], 48) for label in labels]
+    names = [CHORD_QUALITIES[chord.quality[0]] for chord in chords]
+    assert names == [
+        *("maj", "maj", "maj", "dom", "dom", "min", "min", "dim", "dim", "aug", "sus", "other"),
+    ]

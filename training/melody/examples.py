@@ -25,7 +25,7 @@ from training.melody.data import load_tunes
 from training.melody.tune import Tune
 
 #: Raised whenever the encoding changes, so that a stale cache is not used.
-CACHE_VERSION = 6
+CACHE_VERSION = 7
 #: Ways in which the gaps of a training tune are drawn.
 GAP_VARIANTS = 3
 #: Shares of the stretches of a tune that are told nothing of what comes, and the next note alone; the others

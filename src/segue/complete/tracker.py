@@ -158,14 +158,14 @@ class Tracker:
         if self._match < 0:
             context = (p[n - 1], d[n - 1], p[n], d[n])
             m = self._followers.get(context, -1)
-            if m < 0 and self._book is not None:
+            if not 0 <= m <= n and self._book is not None:
                 m = self._book.follower(context, self._since)
                 m = m + _AHEAD if m >= 0 else -1
             self._match, self._match_length = m, 2
         if self._sequence < 0 and n > 1 and REST not in (p[n - 2], p[n - 1], p[n]):
             shape = self._shape(n)
             m = self._shapes.get(shape, -1)
-            if m < 0 and self._book is not None:
+            if not 0 <= m <= n and self._book is not None:
                 m = self._book.after_shape(shape, self._since)
                 m = m + _AHEAD if m >= 0 else -1
             self._sequence, self._sequence_length = m, 2

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from segue.complete.compose import own_nats, past_events
-from segue.complete.conditions import find_chords
+from segue.complete.conditions import find_chords, with_chords
+from segue.complete.context import copy_index, own_nats, past_events
+from segue.complete.copies import STEPS
 from segue.complete.draft import Draft, Melody, Style, start_drafts, write_spot
 from segue.complete.line import melody_lines, melody_track
 from segue.complete.rank import Habits, Voice, check, faults, habits, order, penalty
@@ -28,8 +29,9 @@ VERSION = 2
 
 #: Semitones that new notes may go beyond the melody's own range: a major third.
 _BEYOND = 4
-#: Rounds of draws until as many variations differ as are wanted.
-_ROUNDS = 6
+#: Rounds of draws until as many variations differ as are wanted, and what each adds to the temperature.
+_ROUNDS = 8
+_HEAT = 0.15
 
 __all__ = ["VERSION", "apply"]
 
@@ -65,10 +67,11 @@ def apply(
     symbols, report["chords"] = find_chords(
         score, record, settings["chords"], models, melody.index, plan.spans(melody)
     )
+    melody = replace(melody, lines=tuple(with_chords(line, symbols) for line in melody.lines))
     drafts = _variations(melody, plan, settings, model, seed, report)
     ranked = _rank(melody, plan, drafts, model, report)
     if not ranked:
-        report["skipped"] += drafts[0].skipped
+        report["skipped"] += drafts[0].skipped if drafts else []
         return StageResult(score, report)
     return _result(score, record, melody, plan, settings, ranked, report)
 
@@ -102,20 +105,33 @@ def _variations(
     """As many variations as are wanted, all different, in the order of their draws.
 
     Each draw has its own generator, so that it is the same however many there are. Draws that come out like
-    others are replaced, as far as a few rounds of more draws allow.
+    others, or with a copy of a training tune, are replaced: as far as a few rounds of more draws allow, each
+    a little more adventurous.
     """
     wanted = settings["variations"]
     source = np.random.default_rng(seed)
     found: dict[bytes, Draft] = {}
-    drawn = 0
-    for _ in range(_ROUNDS if settings["temperature"] > 0 or plan.share else 1):
-        rngs = [source if drawn == 0 and k == 0 else source.spawn(1)[0] for k in range(wanted - len(found))]
-        for draft in _write(melody, plan, settings, model, rngs):
+    drawn, copies = 0, 0
+    index, forbids = copy_index(model), settings["copy_limit"] > 0
+    if index is None:
+        report["copies"] = "the model brings no index of the tunes that it has learned from"
+    for turn in range(_ROUNDS):
+        heat = settings["temperature"] + (_HEAT * turn if settings["temperature"] else 0.0)
+        style = Style(heat, min(settings["top_p"] + _HEAT * turn, 1.0), index, forbids)
+        rngs = [source if k + drawn == 0 else source.spawn(1)[0] for k in range(wanted - len(found))]
+        for draft in _write(melody, plan, style, model, rngs, drawn + 1):
             drawn += 1
-            draft.number = drawn
+            if draft.longest_copy and forbids:
+                copies += 1
+                continue
             found.setdefault(draft.new.tobytes() + draft.stays.tobytes(), draft)
-        if len(found) == wanted:
+        if len(found) == wanted or (found and not settings["temperature"] and not plan.share):
             break
+    if copies:
+        reason = (
+            f"{copies} of {drawn} draws held {STEPS + 1} notes or more of a training tune and were left out"
+        )
+        report["skipped"].append({"reason": reason})
     if len(found) < wanted:
         reason = (
             f"of {drawn} draws only {len(found)} differ; a higher temperature or top_p makes more of them"
@@ -125,10 +141,9 @@ def _variations(
 
 
 def _write(
-    melody: Melody, plan: Plan, settings: Settings, model: Model, rngs: list[np.random.Generator]
+    melody: Melody, plan: Plan, style: Style, model: Model, rngs: list[np.random.Generator], first: int
 ) -> list[Draft]:
-    style = Style(settings["temperature"], settings["top_p"], None)
-    drafts = start_drafts(melody, rngs, plan.spots)
+    drafts = start_drafts(melody, rngs, plan.spots, first)
     for spot in plan.spots:
         write_spot(melody, drafts, spot, model, style)
     if plan.share:
@@ -142,14 +157,14 @@ def _rank(
     melody: Melody, plan: Plan, drafts: list[Draft], model: Model, report: dict[str, Any]
 ) -> list[_Ranked]:
     """The variations in which something was written, the best one first."""
-    written = [draft for draft in drafts if draft.places]
+    written = [draft for draft in drafts if draft.passages]
     own = _own_surprise(melody, plan, model) if len(written) > 1 else None
     if own is not None:
         report["own_nats"] = round(own, 3)
     usual = _habits(melody)
     ranked: list[_Ranked] = []
     for draft in written:
-        figures = check(draft.places, usual)
+        figures = check(draft.passages, usual)
         failed = faults(figures, usual, len(draft.new))
         nats = draft.nats / max(draft.count, 1)
         ranked.append(_Ranked(draft, nats, figures, failed, penalty(nats, own, failed)))
@@ -210,6 +225,8 @@ def _describe(entry: _Ranked, rank: int, taken: bool) -> dict[str, Any]:
         "penalty": entry.penalty,
         "checks": entry.figures,
         "faults": entry.faults,
+        "longest_match": entry.draft.longest_match,
+        "longest_copy": entry.draft.longest_copy,
     }
 
 

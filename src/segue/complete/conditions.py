@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from segue.complete.encoding import TICKS_PER_UNIT, Chords
+from segue.complete.line import Line
 from segue.runtime import Model
 from segue.score import Score, bar_starts
 from segue.stage import Record
@@ -52,6 +54,14 @@ def find_chords(
 
     heard = harmonize(score, record, _LISTEN, {"harmony": models["harmony"]}, 0).record.get("chords", [])
     return _told("heard", [(int(entry["tick"]), entry["label"]) for entry in heard], stop)
+
+
+def with_chords(line: Line, symbols: Symbols) -> Line:
+    """The line, and the chords under it in its setting."""
+    units = [round((tick - line.meter.tick) / TICKS_PER_UNIT) for tick in symbols.ticks]
+    stop = (symbols.stop_tick - line.meter.tick) // TICKS_PER_UNIT
+    chords = Chords.from_symbols(units, symbols.labels, stop)
+    return replace(line, setting=replace(line.setting, chords=chords))
 
 
 def _told(source: str, symbols: list[tuple[int, str]], stop: int) -> tuple[Symbols, dict[str, Any]]:

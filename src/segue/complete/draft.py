@@ -8,15 +8,22 @@ from typing import Any
 
 import numpy as np
 
-from segue.complete.compose import after_events, compose, past_events
+from segue.complete.context import after_events, past_events
+from segue.complete.copies import STEPS, CopyIndex, Guard, longest_match, longest_run
 from segue.complete.encoding import TICKS_PER_UNIT
 from segue.complete.finish import notes_from_events
 from segue.complete.line import Line, top_voice, units_of
-from segue.complete.plan import VARIED, Spot, last_note
-from segue.complete.rank import Place, Voice
-from segue.complete.sampler import Taste, allowed_pitches
+from segue.complete.plan import VARIED, Spot, closings
+from segue.complete.rank import Passage, Voice
+from segue.complete.sampler import Place, Taste, Written, allowed_pitches, write
 from segue.runtime import Model
 from segue.score import Track, no_notes
+
+#: Times that a place is written until no copy is in it; each time a little more adventurous.
+_ATTEMPTS = 5
+_HEAT = 0.3
+#: Bars before a closing note from which on the model knows it.
+_GOAL_BARS = 2
 
 
 @dataclass(frozen=True)
@@ -40,18 +47,29 @@ class Melody:
 class Draft:
     """One variation: the lines as they are by now, the notes of the track that stay, and what is new."""
 
+    #: Which draw this is, counted from 1.
+    number: int
     rng: np.random.Generator
     lines: list[Line]
     stays: np.ndarray
     added: list[np.ndarray] = field(default_factory=list)
-    places: list[Place] = field(default_factory=list)
+    passages: list[Passage] = field(default_factory=list)
     told: list[dict[str, Any]] = field(default_factory=list)
     skipped: list[dict[str, Any]] = field(default_factory=list)
-    #: Which draw this is, counted from 1.
-    number: int = 1
+    #: Notes of the longest stretch with new notes that is in a training tune, and of the longest of these
+    #: that the rest of the melody does not have as well; 0: fewer than 8.
+    longest_match: int = 0
+    longest_copy: int = 0
     #: Sum of the surprise, in nats, of the events that the model chose, and their number.
     nats: float = 0.0
     count: int = 0
+
+    def take(self, made: Written, notes: np.ndarray, copy: int) -> None:
+        """Take new notes, with the longest copy that they are part of."""
+        self.added.append(notes)
+        self.nats += made.nats * len(made.events)
+        self.count += len(made.events)
+        self.longest_copy = max(self.longest_copy, copy)
 
     def notes(self, track: Track) -> np.ndarray:
         """The track's notes in this variation, unsorted."""
@@ -64,15 +82,17 @@ class Draft:
 
 
 def start_drafts(
-    melody: Melody, rngs: Sequence[np.random.Generator], room: Sequence[Spot] = ()
+    melody: Melody, rngs: Sequence[np.random.Generator], room: Sequence[Spot] = (), first: int = 1
 ) -> list[Draft]:
-    """Drafts in which nothing has been written yet, and the notes of the spots `room` are gone."""
+    """Drafts, numbered from `first` on, in which nothing has been written yet, and without the notes that the
+    spots `room` replace.
+    """
     stays = np.ones(len(melody.track.notes), bool)
     lines = list(melody.lines)
     for spot in room:
         lines[spot.line] = lines[spot.line].without(spot.start, spot.last)
         stays[_replaced(melody, spot)] = False
-    return [Draft(rng, list(lines), stays.copy()) for rng in rngs]
+    return [Draft(number, rng, list(lines), stays.copy()) for number, rng in enumerate(rngs, start=first)]
 
 
 def _replaced(melody: Melody, spot: Spot) -> np.ndarray:
@@ -84,11 +104,14 @@ def _replaced(melody: Melody, spot: Spot) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Style:
-    """How to write: temperature, share of the probability that is in play, and the guard against copies."""
+    """How to write: temperature, share of the probability that is in play, the index of the training tunes
+    (None: the model has none), and whether copies of these are forbidden.
+    """
 
     temperature: float
     top_p: float
-    guard: Any | None
+    index: CopyIndex | None
+    forbids: bool
 
 
 def split_by_room(melody: Melody, spots: Sequence[Spot]) -> tuple[list[Spot], list[dict[str, Any]]]:
@@ -97,11 +120,10 @@ def split_by_room(melody: Melody, spots: Sequence[Spot]) -> tuple[list[Spot], li
     fits: list[Spot] = []
     wrong: list[dict[str, Any]] = []
     for spot in spots:
-        line, whole = lines[spot.line], melody.lines[spot.line]
-        if _end(whole, line, spot) - _begin(whole, line, spot) >= 2:
+        if _extent(melody, lines[spot.line], spot):
             fits.append(spot)
         else:
-            wrong.append(_too_short(whole, spot))
+            wrong.append(_too_short(melody.lines[spot.line], spot))
     return fits, wrong
 
 
@@ -111,61 +133,113 @@ def _too_short(line: Line, spot: Spot) -> dict[str, Any]:
 
 def write_spot(melody: Melody, drafts: Sequence[Draft], spot: Spot, model: Model, style: Style) -> None:
     """Write one spot in each draft: in one batch where they have been the same up to now."""
-    groups: dict[int, list[Draft]] = {}
+    groups: dict[tuple[int, tuple[int, int] | None], list[Draft]] = {}
     for draft in drafts:
-        groups.setdefault(id(draft.lines[spot.line]), []).append(draft)
-    for group in groups.values():
-        _write_alike(melody, group, spot, model, style)
+        place = _extent(melody, draft.lines[spot.line], spot)
+        if place is None:
+            draft.skipped.append(_too_short(melody.lines[spot.line], spot))
+            continue
+        closing = _closing(melody, draft, spot, *place)
+        groups.setdefault((id(draft.lines[spot.line]), closing), []).append(draft)
+    for (_, closing), group in groups.items():
+        _write_alike(melody, group, spot, closing, model, style)
 
 
-def _write_alike(melody: Melody, drafts: list[Draft], spot: Spot, model: Model, style: Style) -> None:
-    """Write one spot in drafts that share their line."""
-    line, whole = drafts[0].lines[spot.line], melody.lines[spot.line]
-    before = line.note_before(spot.start)
-    start = _begin(whole, line, spot)
-    stop = _end(whole, line, spot)
-    if stop - start < 2:
-        for draft in drafts:
-            draft.skipped.append(_too_short(whole, spot))
-        return
-    line = line.without(spot.start, spot.last)
+def _extent(melody: Melody, line: Line, spot: Spot) -> tuple[int, int] | None:
+    """Units from and to which notes are written, None where there is no time for one."""
+    whole = melody.lines[spot.line]
+    start, stop = _begin(whole, line, spot), _end(whole, line, spot)
+    return (start, stop) if stop - start >= 2 else None
+
+
+def _closing(melody: Melody, draft: Draft, spot: Spot, start: int, stop: int) -> tuple[int, int] | None:
+    """Pitch token and start of the last note where nothing follows: the usual one in the first draw, by
+    chance another one in the others.
+    """
+    line = draft.lines[spot.line].without(spot.start, spot.last)
+    if _follower(draft.lines, line, spot.line, stop) is not None:
+        return None
+    possible = closings(line, start, stop, melody.lowest, melody.highest)
+    chosen = 0 if draft.number == 1 else max(int(draft.rng.integers(len(possible) + 1)) - 1, 0)
+    return possible[chosen]
+
+
+def _write_alike(
+    melody: Melody,
+    drafts: list[Draft],
+    spot: Spot,
+    closing: tuple[int, int] | None,
+    model: Model,
+    style: Style,
+) -> None:
+    """Write one spot in drafts that share their line and the note that closes the melody, if one does."""
+    whole, shared = melody.lines[spot.line], drafts[0].lines[spot.line]
+    start, stop = _begin(whole, shared, spot), _end(whole, shared, spot)
+    line = shared.without(spot.start, spot.last)
+    place = _place(drafts[0].lines, line, spot, closing, start, stop)
+    guard = Guard(style.index, line.onset, line.pitch) if style.index else None
+    around = _ticks_around(line, start, stop)
+    pitches = allowed_pitches(line.setting, melody.lowest, melody.highest)
+    waiting = drafts
+    for attempt in range(_ATTEMPTS):
+        heat = max(style.temperature, _HEAT * attempt) if attempt else style.temperature
+        taste = Taste(heat, style.top_p, pitches, longest_rest=line.setting.bar // 2)
+        written = write(model, place, taste, [d.rng for d in waiting], guard if style.forbids else None)
+        copied: list[Draft] = []
+        for draft, made in zip(waiting, written, strict=True):
+            events = [*made.events, (closing[1], closing[0], stop - closing[1])] if closing else made.events
+            notes = notes_from_events(whole, events, *around)
+            grown = line.with_notes(notes) if len(notes) else line
+            copy = _longest_copy(guard, grown, start, stop) if guard else 0
+            if copy and style.forbids and attempt < _ATTEMPTS - 1:
+                copied.append(draft)
+                continue
+            draft.take(made, notes, copy)
+            if style.index:
+                match = longest_match(style.index, *_window(grown, start, stop))
+                draft.longest_match = max(draft.longest_match, match)
+            draft.lines[spot.line] = grown
+            draft.passages.append(_passage(grown, start, stop, closing is not None))
+            draft.told.append(_tell(whole, spot, start, stop, notes))
+        waiting = copied
+        if not waiting:
+            break
     if spot.why == VARIED:
         gone = _replaced(melody, spot)
         for draft in drafts:
             draft.stays[gone] = False
-    follower = _follower(drafts[0].lines, spot, stop)
-    closes = follower is None
-    goal = last_note(line, start, stop, melody.lowest, melody.highest) if closes else follower
-    taste = Taste(
-        style.temperature,
-        style.top_p,
-        allowed_pitches(line.setting, melody.lowest, melody.highest),
-        longest_rest=line.setting.bar // 2,
+
+
+def _place(
+    lines: Sequence[Line], line: Line, spot: Spot, closing: tuple[int, int] | None, start: int, stop: int
+) -> Place:
+    """What the model is asked to fill: with what follows, or, a little before it, the note that closes."""
+    past = past_events(line, start)
+    if closing:
+        known = closing[1] - _GOAL_BARS * line.setting.bar
+        return Place(line.setting, past, start, closing[1], closing, known, None)
+    goal = _follower(lines, line, spot.line, stop)
+    return Place(line.setting, past, start, stop, goal, start, after_events(line, stop))
+
+
+def _ticks_around(line: Line, start: int, stop: int) -> tuple[int, int | None]:
+    """The tick at which the note before really ends, and that at which the one after begins."""
+    before, after = line.note_before(start), line.note_before(stop) + 1
+    return (
+        int(line.end_tick[before]) if before >= 0 else 0,
+        int(line.onset_tick[after]) if after < len(line) else None,
     )
-    written = compose(
-        model,
-        past_events(line, start),
-        line.setting,
-        start,
-        goal[1] if closes else stop,
-        goal,
-        None if closes else after_events(line, stop),
-        taste,
-        [draft.rng for draft in drafts],
-        style.guard,
-    )
-    after = line.note_before(stop) + 1
-    after_tick = int(line.onset_tick[after]) if after < len(line) else None
-    before_tick = int(line.end_tick[before]) if before >= 0 else 0
-    for draft, made in zip(drafts, written, strict=True):
-        events = [*made.events, (goal[1], goal[0], stop - goal[1])] if closes else made.events
-        notes = notes_from_events(whole, events, before_tick, after_tick)
-        draft.nats += made.nll * len(made.events)
-        draft.count += len(made.events)
-        draft.added.append(notes)
-        draft.lines[spot.line] = grown = line.with_notes(notes) if len(notes) else line
-        draft.places.append(_place(grown, start, stop, closes))
-        draft.told.append(_tell(whole, spot, start, stop, notes))
+
+
+def _window(line: Line, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+    """Onsets (units) and pitches of the notes in [start, stop) units, and of those that share a gram."""
+    around = slice(max(line.note_before(start) + 1 - STEPS, 0), line.note_before(stop) + 1 + STEPS)
+    return line.onset[around], line.pitch[around]
+
+
+def _longest_copy(guard: Guard, line: Line, start: int, stop: int) -> int:
+    """Notes of the longest copy that the notes in [start, stop) units take part in; 0: none."""
+    return longest_run(guard.copied(*_window(line, start, stop)))
 
 
 def _begin(whole: Line, line: Line, spot: Spot) -> int:
@@ -191,26 +265,27 @@ def _end(whole: Line, line: Line, spot: Spot) -> int:
     return max(spot.stop, min(end, int(line.onset[after]) if after < len(line) else end))
 
 
-def _follower(lines: Sequence[Line], spot: Spot, stop: int) -> tuple[int, int] | None:
-    """Pitch token and start, in units of the spot's line, of the next note of the melody."""
-    line = lines[spot.line]
+def _follower(lines: Sequence[Line], line: Line, index: int, stop: int) -> tuple[int, int] | None:
+    """Pitch token and start (units) of the first note at or after `stop` of line `index`, which is by now
+    `line`, or of the lines after it.
+    """
     after = line.note_before(stop) + 1
     if after < len(line):
         return line.setting.token(int(line.pitch[after])), int(line.onset[after])
-    for later in lines[spot.line + 1 :]:
+    for later in lines[index + 1 :]:
         if later.own < len(later):
             unit = later.tick(int(later.onset[later.own])) - line.meter.tick
             return line.setting.token(int(later.pitch[later.own])), unit // TICKS_PER_UNIT
     return None
 
 
-def _place(line: Line, start: int, stop: int, closes: bool) -> Place:
+def _passage(line: Line, start: int, stop: int, closes: bool) -> Passage:
     bar = line.setting.bar
     first, last = line.note_before(start - bar) + 1, line.note_before(stop)
     new = slice(line.note_before(start) + 1, last + 1)
     around = slice(first, last + 2)
     voices = (Voice(line.onset[s], line.length[s], line.pitch[s]) for s in (new, around))
-    return Place(*voices, start, stop, bar, line.setting.origin, closes)
+    return Passage(*voices, start, stop, bar, line.setting.origin, closes)
 
 
 def _tell(line: Line, spot: Spot, start: int, stop: int, notes: np.ndarray) -> dict[str, Any]:

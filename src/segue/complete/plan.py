@@ -153,11 +153,12 @@ def bars_end(line: Line, start: int, bars: int) -> int:
     return origin + ceil((start - origin + (bars - 0.5) * bar) / bar) * bar
 
 
-def last_note(line: Line, start: int, stop: int, lowest: int, highest: int) -> tuple[int, int]:
-    """Pitch token and start of the note that closes new music in [start, stop).
+def closings(line: Line, start: int, stop: int, lowest: int, highest: int) -> list[tuple[int, int]]:
+    """Notes that may close new music in [start, stop): pitch token and start of each, the usual one first.
 
     The tonic (else the fifth, the third) nearest to where the melody has been, on the last bar's first beat
-    or, where the melody moves quickly and the bar has two halves, in its middle.
+    or, where the melody moves quickly and the bar has two halves, in its middle; then the same note at the
+    other of these places, and on the last beat.
     """
     bar, setting = line.setting.bar, line.setting
     before = line.note_before(start) + 1
@@ -173,12 +174,14 @@ def last_note(line: Line, start: int, stop: int, lowest: int, highest: int) -> t
         if found:
             pitch = min(found, key=lambda p: (abs(p - centre), p))
             break
-    at = stop - bar
+    places = [stop - bar]
     onsets = line.onset[max(before - 17, 0) : before]
     quick = len(onsets) > 2 and float(np.median(np.diff(onsets))) < line.beat
-    if bar % 2 == 0 and (bar // 2) % line.beat == 0 and (quick or at <= start):
-        at += bar // 2
-    return setting.token(pitch), max(at, start)
+    if bar % 2 == 0 and (bar // 2) % line.beat == 0:
+        places.insert(0 if quick or stop - bar <= start else 1, stop - bar // 2)
+    places.append(stop - line.beat)
+    open_places = [at for at in dict.fromkeys(places) if at > start] or [start]
+    return [(setting.token(pitch), at) for at in open_places]
 
 
 def room_end(line: Line, stop: int) -> int:

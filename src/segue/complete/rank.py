@@ -33,7 +33,7 @@ class Voice:
 
 
 @dataclass(frozen=True)
-class Place:
+class Passage:
     """New notes with the music right around them.
 
     `new` is what was written in [start, stop) units; `around` the same with up to a bar before and the note
@@ -76,19 +76,20 @@ def habits(voices: Sequence[Voice], tonic: int, minor: bool, bars: Sequence[tupl
     )
 
 
-def check(places: Sequence[Place], own: Habits) -> dict[str, Any]:
-    """The figures of all checks over the places of a variation."""
-    ends = [p.new.pitch[-1] for p in places if p.closes and len(p.new.pitch)]
+def check(passages: Sequence[Passage], own: Habits) -> dict[str, Any]:
+    """The figures of all checks over the passages of a variation."""
+    ends = [p.new.pitch[-1] for p in passages if p.closes and len(p.new.pitch)]
     return {
-        "outside_range": sum(checks.outside_range(p.new.pitch, own.lowest, own.highest) for p in places),
-        "longest_repetition": max(checks.longest_repetition(p.around.pitch) for p in places),
-        "unresolved_leaps": sum(checks.unresolved_leaps(p.around.pitch) for p in places),
+        "outside_range": sum(checks.outside_range(p.new.pitch, own.lowest, own.highest) for p in passages),
+        "longest_repetition": max(checks.longest_repetition(p.around.pitch) for p in passages),
+        "unresolved_leaps": sum(checks.unresolved_leaps(p.around.pitch) for p in passages),
         "ends_stable": all(checks.ends_stable(int(e), own.tonic, own.minor) for e in ends),
         "longest_silence_bars": round(
-            max(checks.longest_silence(p.new.onset, p.new.length, p.start, p.stop) / p.bar for p in places), 2
+            max(checks.longest_silence(p.new.onset, p.new.length, p.start, p.stop) / p.bar for p in passages),
+            2,
         ),
         "equal_bars": max(
-            checks.longest_bar_run(p.around.onset, p.around.pitch, p.bar, p.origin) for p in places
+            checks.longest_bar_run(p.around.onset, p.around.pitch, p.bar, p.origin) for p in passages
         ),
     }
 
@@ -96,7 +97,7 @@ def check(places: Sequence[Place], own: Habits) -> dict[str, Any]:
 def faults(figures: dict[str, Any], own: Habits, notes: int) -> list[str]:
     """The checks that a variation of `notes` new notes fails; what the melody does itself is no fault."""
     failed = {
-        "outside_range": figures["outside_range"] > 0,
+        "outside_range": figures["outside_range"] > notes / 10,
         "longest_repetition": figures["longest_repetition"] > max(own.repetition, 3),
         "unresolved_leaps": figures["unresolved_leaps"] > own.leap_share * notes,
         "ends_stable": not figures["ends_stable"],

@@ -118,8 +118,8 @@ def test_musicxml_ties_chords_rests_and_pickup(tmp_path):
     text = "".join(f"<measure>{start if i == 0 else ''}{bar}</measure>" for i, bar in enumerate(bars))
     path = tmp_path / "sheet.xml"
     path.write_text(f"<score-partwise><part id='P1'>{text}</part></score-partwise>")
-    tune = read_sheet(path, "B- major")
-    assert (tune.tonic, tune.mode) == (10, "major")
+    tune = read_sheet(path)
+    assert (tune.tonic, tune.mode, tune.style) == (0, "major", "song")
     assert tune.onset[:5].tolist() == [-12, 0, 12, 24, 36]
     assert tune.pitch[5] == 75
     assert (tune.onset[6], tune.duration[6], tune.pitch[6]) == (48 + 36, 12 + 24, 69)

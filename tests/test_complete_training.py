@@ -5,9 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from segue.complete.encoding import COLUMN, REST
+from segue.complete.encoding import REST
+from segue.complete.features import COLUMN
 from training.melody.abc import AbcError, parse_key, read_tune
-from training.melody.data import clean, encode_tune, group_near_duplicates
+from training.melody.data import clean, group_near_duplicates
+from training.melody.examples import encode_tune
 from training.melody.floors import KneserNey, MarkovChain
 from training.melody.musicxml import read_sheet
 from training.melody.pop909 import read_song
@@ -119,7 +121,7 @@ def test_musicxml_ties_chords_rests_and_pickup(tmp_path):
     path = tmp_path / "sheet.xml"
     path.write_text(f"<score-partwise><part id='P1'>{text}</part></score-partwise>")
     tune = read_sheet(path)
-    assert (tune.tonic, tune.mode, tune.style) == (0, "major", "song")
+    assert (tune.style, tune.meter) == ("song", (4, 4))
     assert tune.onset[:5].tolist() == [-12, 0, 12, 24, 36]
     assert tune.pitch[5] == 75
     assert (tune.onset[6], tune.duration[6], tune.pitch[6]) == (48 + 36, 12 + 24, 69)
@@ -165,7 +167,7 @@ def test_near_duplicates_are_found_transposed_and_in_another_rhythm():
 
 def test_a_tune_becomes_rows_in_step_with_its_events():
     tune = clean(read_tune(JIG, "jig", "test"))
-    example = encode_tune(tune)
+    example = encode_tune(tune, 0, 0)
     assert example.rows.shape == (len(example.events) + 1, len(COLUMN))
     assert (example.events.pitch != REST).sum() == len(tune.pitch)
     assert example.end[-1]
@@ -193,7 +195,7 @@ def test_kneser_ney_is_a_distribution_and_matches_hand_counts():
 
 @pytest.mark.parametrize("kind", ["joint", "factored"])
 def test_a_markov_chain_learns_its_tune(kind):
-    scale = encode_tune(tune_of([60, 62, 64, 65, 67, 65, 64, 62] * 8))
+    scale = encode_tune(tune_of([60, 62, 64, 65, 67, 65, 64, 62] * 8), 0, 0)
     chain = MarkovChain(kind).fit([scale])
     events = list(zip(scale.events.pitch.tolist(), scale.events.duration.tolist(), strict=True))
     known = chain.log_probability([], events)

@@ -108,10 +108,13 @@ class Guard:
 
     def __init__(self, index: CopyIndex, onset: np.ndarray, pitch: np.ndarray) -> None:
         self._index = index
-        self._own = np.unique(grams(onset, pitch))
+        self._own = set(grams(onset, pitch).tolist())
 
     def _copies(self, hashes: np.ndarray) -> np.ndarray:
-        return self._index.contains(hashes) & ~np.isin(hashes, self._own)
+        copies = self._index.contains(hashes)
+        for i in np.flatnonzero(copies):  # Few, so that a set is faster than `np.isin`.
+            copies[i] = int(hashes[i]) not in self._own
+        return copies
 
     def forbidden(
         self, onsets: np.ndarray, pitches: np.ndarray, start: int, candidates: np.ndarray
@@ -122,9 +125,13 @@ class Guard:
         """
         if len(onsets) < STEPS:
             return np.zeros(len(candidates), bool)
-        onset, pitch = np.asarray(onsets)[-STEPS:], np.asarray(pitches)[-STEPS:]
-        before = (_steps(np.diff(pitch), np.diff(onset)) * _POWERS[:-1]).sum(dtype=np.uint64)
-        return self._copies(_mix(before + _steps(candidates - pitch[-1], np.int64(start - onset[-1]))))
+        onset, pitch = np.asarray(onsets[-STEPS:]), np.asarray(pitches[-STEPS:])
+        # The steps between the notes and those to the candidates in one go: NumPy's calls are what takes time.
+        interval = np.concatenate([pitch[1:] - pitch[:-1], candidates - pitch[-1]])
+        time = np.full(len(interval), start - onset[-1])
+        time[: STEPS - 1] = onset[1:] - onset[:-1]
+        steps = _steps(interval, time)
+        return self._copies(_mix(np.dot(steps[: STEPS - 1], _POWERS[:-1]) + steps[STEPS - 1 :]))
 
     def copied(self, onset: np.ndarray, pitch: np.ndarray) -> np.ndarray:
         """Which grams of a line are forbidden copies, bool, shape (max(notes - 7, 0),)."""

@@ -185,10 +185,14 @@ def test_written_index_is_the_same_every_time(tmp_path):
         Tune(str(i), "test", "folk", (4, 4), 0, "major", onset, np.full(60, 3), pitch)
         for i, (onset, pitch) in enumerate(random_line(seed) for seed in range(5))
     ]
-    told = write_copies(tunes, tmp_path / "a")
+    onset, pitch = random_line(9)
+    strange = Tune("s", "test", "jazz", (4, 4), 0, "major", onset, np.full(60, 3), pitch)
+    told = write_copies(tunes, tmp_path / "a", [tunes[0], strange])
     write_copies(tunes[::-1], tmp_path / "b")
     assert (tmp_path / "a" / NAME).read_bytes() == (tmp_path / "b" / NAME).read_bytes()
     assert told["grams"] == 5 * 53
+    assert told["of_validation"] == {"folk": 1.0, "jazz": 0.0}
+    assert told["kib"] == round((tmp_path / "a" / NAME).stat().st_size / 1024)
     with np.load(tmp_path / "a" / NAME) as stored:
         index = CopyIndex(dict(stored))
     assert all(longest_match(index, t.onset, t.pitch) == 60 for t in tunes)

@@ -126,7 +126,7 @@ class Guard:
         if len(onsets) < STEPS:
             return np.zeros(len(candidates), bool)
         onset, pitch = np.asarray(onsets[-STEPS:]), np.asarray(pitches[-STEPS:])
-        # The steps between the notes and those to the candidates in one go: NumPy's calls are what takes time.
+        # The steps between the notes and those to the candidates in one go: the calls are what takes time.
         interval = np.concatenate([pitch[1:] - pitch[:-1], candidates - pitch[-1]])
         time = np.full(len(interval), start - onset[-1])
         time[: STEPS - 1] = onset[1:] - onset[:-1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from segue.complete.context import after_events, past_events
 from segue.complete.copies import STEPS, CopyIndex, Guard, longest_match, longest_run
 from segue.complete.encoding import TICKS_PER_UNIT
-from segue.complete.finish import notes_from_events
+from segue.complete.finish import clear_of, notes_from_events
 from segue.complete.line import Line, top_voice, units_of
 from segue.complete.plan import VARIED, Spot, closings
 from segue.complete.rank import Passage, Voice
@@ -19,7 +19,8 @@ from segue.complete.sampler import Place, Taste, Written, allowed_pitches, write
 from segue.runtime import Model
 from segue.score import Track, no_notes
 
-#: Times that a place is written until no copy is in it; each time a little more adventurous.
+#: Times that a place is written until it holds no copy, and not again what stood there if that was to be
+#: varied; each time a little more adventurous.
 _ATTEMPTS = 5
 _HEAT = 0.3
 #: Bars before a closing note from which on the model knows it.
@@ -55,6 +56,8 @@ class Draft:
     added: list[np.ndarray] = field(default_factory=list)
     passages: list[Passage] = field(default_factory=list)
     told: list[dict[str, Any]] = field(default_factory=list)
+    #: Unit up to which each line (by index) has been written.
+    written_to: dict[int, int] = field(default_factory=dict)
     skipped: list[dict[str, Any]] = field(default_factory=list)
     #: Notes of the longest stretch with new notes that is in a training tune, and of the longest of these
     #: that the rest of the melody does not have as well; 0: fewer than 8.
@@ -74,6 +77,12 @@ class Draft:
     def notes(self, track: Track) -> np.ndarray:
         """The track's notes in this variation, unsorted."""
         return np.concatenate([track.notes[self.stays], *self.added])
+
+    def others(self, track: Track, gone: np.ndarray) -> np.ndarray:
+        """The notes of the track as it is by now, without those at the indices `gone`."""
+        stays = self.stays.copy()
+        stays[gone] = False
+        return np.concatenate([track.notes[stays], *self.added])
 
     @property
     def new(self) -> np.ndarray:
@@ -133,16 +142,18 @@ def _too_short(line: Line, spot: Spot) -> dict[str, Any]:
 
 def write_spot(melody: Melody, drafts: Sequence[Draft], spot: Spot, model: Model, style: Style) -> None:
     """Write one spot in each draft: in one batch where they have been the same up to now."""
-    groups: dict[tuple[int, tuple[int, int] | None], list[Draft]] = {}
+    groups: dict[tuple[int, Spot, tuple[int, int] | None], list[Draft]] = {}
     for draft in drafts:
-        place = _extent(melody, draft.lines[spot.line], spot)
+        # A note that was tied over the bar line has made the spot before longer.
+        own = replace(spot, start=max(spot.start, draft.written_to.get(spot.line, spot.start)))
+        place = _extent(melody, draft.lines[spot.line], own)
         if place is None:
             draft.skipped.append(_too_short(melody.lines[spot.line], spot))
             continue
-        closing = _closing(melody, draft, spot, *place)
-        groups.setdefault((id(draft.lines[spot.line]), closing), []).append(draft)
-    for (_, closing), group in groups.items():
-        _write_alike(melody, group, spot, closing, model, style)
+        closing = _closing(melody, draft, own, *place)
+        groups.setdefault((id(draft.lines[spot.line]), own, closing), []).append(draft)
+    for (_, own, closing), group in groups.items():
+        _write_alike(melody, group, own, closing, model, style)
 
 
 def _extent(melody: Melody, line: Line, spot: Spot) -> tuple[int, int] | None:
@@ -179,35 +190,43 @@ def _write_alike(
     place = _place(drafts[0].lines, line, spot, closing, start, stop)
     guard = Guard(style.index, line.onset, line.pitch) if style.index else None
     around = _ticks_around(line, start, stop)
+    gone = _replaced(melody, spot)
     pitches = allowed_pitches(line.setting, melody.lowest, melody.highest)
     waiting = drafts
     for attempt in range(_ATTEMPTS):
         heat = max(style.temperature, _HEAT * attempt) if attempt else style.temperature
         taste = Taste(heat, style.top_p, pitches, longest_rest=line.setting.bar // 2)
         written = write(model, place, taste, [d.rng for d in waiting], guard if style.forbids else None)
-        copied: list[Draft] = []
+        again: list[Draft] = []
         for draft, made in zip(waiting, written, strict=True):
             events = [*made.events, (closing[1], closing[0], stop - closing[1])] if closing else made.events
-            notes = notes_from_events(whole, events, *around)
+            notes = clear_of(notes_from_events(whole, events, *around), draft.others(melody.track, gone))
             grown = line.with_notes(notes) if len(notes) else line
             copy = _longest_copy(guard, grown, start, stop) if guard else 0
-            if copy and style.forbids and attempt < _ATTEMPTS - 1:
-                copied.append(draft)
+            unwanted = (copy and style.forbids) or (spot.why == VARIED and _same(whole, notes, spot))
+            if unwanted and attempt < _ATTEMPTS - 1:
+                again.append(draft)
                 continue
             draft.take(made, notes, copy)
             if style.index:
                 match = longest_match(style.index, *_window(grown, start, stop))
                 draft.longest_match = max(draft.longest_match, match)
             draft.lines[spot.line] = grown
+            draft.written_to[spot.line] = stop
             draft.passages.append(_passage(grown, start, stop, closing is not None))
             draft.told.append(_tell(whole, spot, start, stop, notes))
-        waiting = copied
+        waiting = again
         if not waiting:
             break
-    if spot.why == VARIED:
-        gone = _replaced(melody, spot)
-        for draft in drafts:
-            draft.stays[gone] = False
+    for draft in drafts:
+        draft.stays[gone] = False
+
+
+def _same(whole: Line, notes: np.ndarray, spot: Spot) -> bool:
+    """Whether the new notes are those that stood in the spot."""
+    there = (whole.onset >= spot.start) & (whole.onset < spot.last)
+    alike = np.array_equal(units_of(whole, notes), whole.onset[there])
+    return alike and np.array_equal(notes["pitch"], whole.pitch[there])
 
 
 def _place(

@@ -29,15 +29,16 @@ def notes_from_events(
 ) -> np.ndarray:
     """NOTE array of the events that are notes (start in units, pitch token, length in units).
 
-    `before_tick` is where the note before really ends and `after_tick` where the one after begins: a new note
-    never sounds together with either.
+    `before_tick` is where the note before really ends and `after_tick` where the one after begins. A new note
+    waits for the one before by a unit at the most: what lasts longer was meant to sound on.
     """
     notes = [e for e in events if e[1] != REST]
     out = np.zeros(len(notes), NOTE)
     if not notes:
         return out
     start, token, length = np.array(notes, np.int64).T
-    onset = np.maximum(line.meter.tick + start * TICKS_PER_UNIT, before_tick)
+    onset = line.meter.tick + start * TICKS_PER_UNIT
+    onset = np.maximum(onset, np.minimum(before_tick, onset + TICKS_PER_UNIT))
     written = line.meter.tick + (start + length) * TICKS_PER_UNIT
     duration = np.maximum(np.round((written - onset) * line.touch).astype(np.int64), 1)
     if after_tick is not None:
@@ -48,3 +49,25 @@ def notes_from_events(
     out["velocity"] = velocities(line, start)
     # Of two that would begin together (a note so short that waiting used it up) the later one stays.
     return out[np.append(np.diff(onset) > 0, True)]
+
+
+def clear_of(notes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """New notes (NOTE array) that never sound together with one of the `others` at the same pitch.
+
+    MIDI cannot tell two of these apart: a new note waits for the end of the other, and ends where it begins.
+    One for which no time is left is dropped.
+    """
+    begin = others["onset_tick"].astype(np.int64)
+    end = begin + others["duration_tick"]
+    out = notes.copy()
+    keep = np.ones(len(out), bool)
+    for i, (onset, duration, pitch, _) in enumerate(notes.tolist()):
+        stop = onset + duration
+        near = (others["pitch"] == pitch) & (begin < stop) & (end > onset)
+        if not near.any():
+            continue
+        onset = max(onset, int(end[near & (begin <= onset)].max(initial=0)))
+        stop = min(stop, int(begin[near & (begin >= onset)].min(initial=stop)))
+        keep[i] = stop > onset
+        out["onset_tick"][i], out["duration_tick"][i] = onset, max(stop - onset, 1)
+    return out[keep]

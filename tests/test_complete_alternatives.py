@@ -1,8 +1,11 @@
 """Alternatives: versions of a piece that a stage offers travel with it and lie beside the finished music."""
 
 from dataclasses import replace
+from pathlib import Path
+from shutil import copyfile
 
 import pytest
+from test_workflow import REPOSITORY, Bench
 
 from segue.archive import Member, extra_files, is_extra, read_archive, write_archive
 from segue.config import check_stage
@@ -134,3 +137,25 @@ def test_an_alternative_put_back_beside_its_piece_has_an_id_of_its_own(tmp_path)
         "a.complete-2.mid": "a.complete-2.mid",
         "b.complete-2.mid": "b.complete-2",
     }
+
+
+def test_a_run_of_the_workflow_delivers_the_variations(tmp_path):
+    bench = Bench(tmp_path)
+    (tmp_path / "input").mkdir()
+    for name in ("melodies/ode_to_joy_unfinished.mid", "melodies/clementine.mid"):
+        copyfile(REPOSITORY / "input" / name, tmp_path / "input" / Path(name).name)
+    copyfile(REPOSITORY / "config.yaml", tmp_path / "config.yaml")
+    run = bench.run("stages=[complete]", "complete={variations: 3, take: 2}")
+    assert run.status == 0, run.text
+    first = bench.outputs()
+    ways = [f"ode_to_joy_unfinished.complete-{k}.mid" for k in (1, 2, 3)]
+    # A tune that is finished has no variations.
+    assert [name for name in first if ".complete-" in name] == ways
+    assert len({first[name] for name in ways}) == 3
+    assert first[ways[1]] == first["ode_to_joy_unfinished.mid"]
+    again = bench.run("stages=[complete]", "complete={variations: 3, take: 2}")
+    assert again.counts() == {}
+    assert bench.outputs() == first
+    run = bench.run("stages=[complete]")
+    assert run.status == 0, run.text
+    assert not [name for name in bench.outputs() if ".complete-" in name]

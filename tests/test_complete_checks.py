@@ -110,12 +110,11 @@ def test_a_note_before_other_music_need_not_be_stable():
     assert not check([passage((60, 62)), passage((62, 60))], OWN)["ends_stable"]
 
 
-def test_neither_dull_nor_wild_comes_first():
-    own = 1.4
-    penalties = [penalty(n, own, []) for n in (0.4, 1.4, 2.4, 1.2)]
-    assert penalties == [0.5, 0.0, 1.0, 0.1]
-    assert order(penalties) == [1, 3, 0, 2]
-    assert penalty(1.4, own, ["ends_stable", "outside_range"]) == 2.0
-    assert penalty(1.4, None, []) == 0.0
+def test_the_likeliest_comes_first_but_dullness_is_no_merit():
+    own = 2.0
+    penalties = [penalty(n, own, []) for n in (2.4, 0.9, 0.3, 0.8)]
+    assert penalties == [2.4, 0.9, 0.8, 0.8]
     # Of equals the earlier draw comes first.
-    assert order([0.5, 0.2, 0.5, 0.2]) == [1, 3, 0, 2]
+    assert order(penalties) == [2, 3, 1, 0]
+    assert penalty(1.4, own, ["ends_stable", "outside_range"]) == 1.9
+    assert penalty(0.3, None, []) == 0.3

@@ -33,8 +33,7 @@ def test_a_half_phrase_in_ten_ways(ode):
     assert penalties == sorted(penalties)
     assert result.score is result.alternatives["complete-1"]
     for variation in told:
-        apart = variation["nats"] - result.report["own_nats"]
-        expected = (apart if apart > 0 else -apart / 2) + len(variation["faults"])
+        expected = max(variation["nats"], 0.4 * result.report["own_nats"]) + len(variation["faults"]) / 4
         assert variation["penalty"] == pytest.approx(expected, abs=0.002)
         assert variation["notes"] == len(
             notes_of(result.alternatives[f"complete-{variation['rank']}"])

@@ -157,8 +157,8 @@ def closings(line: Line, start: int, stop: int, lowest: int, highest: int) -> li
     """Notes that may close new music in [start, stop): pitch token and start of each, the usual one first.
 
     The tonic (else the fifth, the third) nearest to where the melody has been, on the last bar's first beat
-    or, where the melody moves quickly and the bar has two halves, in its middle; then the same note at the
-    other of these places, and on the last beat.
+    or, where the melody moves quickly, or less than half a bar is left before, and the bar has two halves, in
+    its middle; then the same note at the other of these places, and on the last beat.
     """
     bar, setting = line.setting.bar, line.setting
     before = line.note_before(start) + 1
@@ -178,7 +178,8 @@ def closings(line: Line, start: int, stop: int, lowest: int, highest: int) -> li
     onsets = line.onset[max(before - 17, 0) : before]
     quick = len(onsets) > 2 and float(np.median(np.diff(onsets))) < line.beat
     if bar % 2 == 0 and (bar // 2) % line.beat == 0:
-        places.insert(0 if quick or stop - bar <= start else 1, stop - bar // 2)
+        hurried = stop - bar - start < bar // 2
+        places.insert(0 if quick or hurried else 1, stop - bar // 2)
     places.append(stop - line.beat)
     open_places = [at for at in dict.fromkeys(places) if at > start] or [start]
     return [(setting.token(pitch), at) for at in open_places]

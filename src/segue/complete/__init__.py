@@ -1,8 +1,9 @@
 """Complete: a melody is continued, its gaps are filled, and parts of it are written anew.
 
 `apply` finds the melody (`line`), decides where notes are wanted (`spots`, with `plan` and `regions`), lets
-the model write them in several variations (`draft`, with `compose` and `finish`), ranks these (`rank`, with
-`checks`) and takes one. Notes outside of the places that the report names are never changed.
+the model write them in several variations (`draft`, `writing`, with `context`, `conditions` and `finish`),
+ranks these (`rank`, with `checks`) and takes one. Notes outside of the places that the report names are never
+changed.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ import numpy as np
 from segue.complete.conditions import find_chords, with_chords
 from segue.complete.context import copy_index, own_nats, past_events
 from segue.complete.copies import STEPS
-from segue.complete.draft import Draft, Melody, Style, start_drafts, write_spot
+from segue.complete.draft import Draft, Melody, start_drafts
 from segue.complete.line import melody_lines, melody_track
 from segue.complete.rank import Habits, Voice, check, faults, habits, order, penalty
 from segue.complete.regions import varied_spots
 from segue.complete.spots import Plan, plan_spots
+from segue.complete.writing import Style, write_spot
 from segue.runtime import Model
 from segue.score import Score, bar_starts, seconds_from_ticks
 from segue.stage import Record, Settings, StageResult

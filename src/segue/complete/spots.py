@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from segue.complete.draft import Melody, split_by_room
+from segue.complete.draft import Melody, span, split_by_room
 from segue.complete.encoding import Events, events_from_notes
 from segue.complete.line import Line
 from segue.complete.plan import (
@@ -140,7 +140,7 @@ def _gaps(melody: Melody, settings: Settings, skipped: Skipped) -> list[Spot]:
         fits, longer = gap_places(line, settings["min_gap"], settings["max_gap"])
         found += [Spot(i, start, stop, start, GAP) for start, stop in fits]
         reason = f"the gap is longer than max_gap ({settings['max_gap']:g} bars)"
-        skipped += [{**_place(line, start, stop), "reason": reason} for start, stop in longer]
+        skipped += [{**span(line, start, stop), "reason": reason} for start, stop in longer]
     for line, later in zip(melody.lines, melody.lines[1:], strict=False):
         start, stop = line.written_end(len(line) - 1), int(later.onset_tick[later.own])
         silence = (stop - line.tick(start)) / line.meter.bar_ticks
@@ -173,7 +173,7 @@ def _unfinished(melody: Melody, spots: list[Spot], model: Model, skipped: Skippe
                 chosen.append(spot)
                 continue
             is_gap = spot.why == GAP
-            where = _place(line, spot.start, spot.stop) if is_gap else {"at_tick": int(line.tick(spot.start))}
+            where = span(line, spot.start, spot.stop) if is_gap else {"at_tick": int(line.tick(spot.start))}
             reason = f"{'the phrase before the rest' if is_gap else 'the last phrase'} is finished"
             skipped.append({**where, "reason": reason, "end_likelihood": round(likelihood, 3)})
     return chosen
@@ -236,7 +236,3 @@ def _bars_so_far(score: Score, melody: Melody, start: int) -> int:
 
 def _events(line: Line) -> Events:
     return events_from_notes(line.onset, line.length, line.pitch, line.setting)
-
-
-def _place(line: Line, start: int, stop: int) -> dict[str, int]:
-    return {"from_tick": int(line.tick(start)), "to_tick": int(line.tick(stop))}

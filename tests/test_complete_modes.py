@@ -386,3 +386,10 @@ def test_every_setting_is_tried_in_some_test():
     tried = "".join(p.read_text() for p in Path(__file__).parent.glob("test_complete*.py"))
     settings_of_music = DEFAULTS.keys() - {"models"}
     assert [n for n in sorted(settings_of_music) if f"{n}=" not in tried and f'"{n}":' not in tried] == []
+
+
+def test_the_documents_tell_every_setting():
+    text = (DEMONSTRATION.parent / "docs/complete.md").read_text(encoding="utf-8")
+    rows = [row.split("|")[1] for row in text.splitlines() if row.startswith("| `")]
+    named = {name for cell in rows for name in cell.replace("`", "").replace(" ", "").split(",")}
+    assert named == DEFAULTS.keys() - {"models", "backend"}

@@ -292,6 +292,7 @@ def test_range_is_the_melodys_own_and_a_third_unless_set():
         low = run(score, record, seed, mode="continue", lowest=60, highest=64, temperature=2, top_p=1).score
         assert {n[2] for n in added(score, low)} <= {60, 61, 62, 63, 64}
     assert "holds no note" in run(score, record, lowest=70, highest=60).report["skipped"][0]["reason"]
+    assert "two octaves away" in run(score, record, lowest=100, highest=110).report["skipped"][0]["reason"]
 
 
 def test_velocity_and_touch_are_those_of_the_melody():

@@ -202,6 +202,10 @@ def test_a_region_over_a_change_of_meter_is_left_and_told():
     result = run(marked(score, (4 * Q, "segue:infill"), (11 * Q, "segue:end")), record, mode="infill")
     assert notes_of(result.score) == notes_of(score)
     assert "meter changes within the region" in result.report["skipped"][0]["reason"]
+    # Of a meter of which nothing is left there is nothing to go on from.
+    result = run(marked(score, (8 * Q, "segue:infill"), (20 * Q, "segue:end")), record, mode="infill")
+    assert notes_of(result.score) == notes_of(score)
+    assert "too few notes in the meter" in result.report["skipped"][0]["reason"]
     # Two regions, one on each side, are written.
     sides = ((4, "segue:infill"), (8, "segue:end"), (8, "segue:infill"), (11, "segue:end"))
     result = run(marked(score, *((t * Q, w) for t, w in sides)), record, mode="infill")

@@ -18,6 +18,7 @@ from segue.complete.conditions import find_chords, with_chords
 from segue.complete.context import copy_index, own_nats, past_events
 from segue.complete.copies import STEPS
 from segue.complete.draft import Draft, Melody, start_drafts
+from segue.complete.encoding import CENTRE
 from segue.complete.line import melody_lines, melody_track
 from segue.complete.rank import Habits, Voice, check, faults, habits, order, penalty
 from segue.complete.regions import varied_spots
@@ -98,6 +99,9 @@ def _melody(score: Score, record: Record, settings: Settings) -> tuple[Melody | 
     highest = settings["highest"] or min(int(pitch.max()) + _BEYOND, 127)
     if lowest > highest:
         return None, f"the range from {lowest} to {highest} holds no note"
+    middle = [line.setting.tonic_pitch for line in lines]
+    if lowest > min(middle) + CENTRE or highest < max(middle) - CENTRE:
+        return None, f"the range from {lowest} to {highest} is two octaves away from the melody"
     return Melody(index, track, tuple(lines), lowest, highest), ""
 
 

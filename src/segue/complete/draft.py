@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from segue.complete.line import Line, top_voice, units_of
-from segue.complete.plan import VARIED, Spot
+from segue.complete.plan import NO_CONTEXT, VARIED, Spot
 from segue.complete.rank import Passage
 from segue.score import Track, no_notes
 
@@ -97,7 +97,9 @@ def split_by_room(melody: Melody, spots: Sequence[Spot]) -> tuple[list[Spot], li
     fits: list[Spot] = []
     wrong: list[dict[str, Any]] = []
     for spot in spots:
-        if extent(melody, lines[spot.line], spot):
+        if not len(lines[spot.line]):
+            wrong.append({**span(melody.lines[spot.line], spot.start, spot.stop), "reason": NO_CONTEXT})
+        elif extent(melody, lines[spot.line], spot):
             fits.append(spot)
         else:
             wrong.append(too_short(melody.lines[spot.line], spot))

@@ -33,6 +33,8 @@ _CLEARLY = 1.5
 #: Tonic triad above the tonic, in order of rest: tonic, fifth, third.
 TRIAD = {False: (0, 7, 4), True: (0, 7, 3)}
 
+#: Why a region is left: nothing is known of its meter.
+NO_CONTEXT = "the melody has too few notes in the meter of the region to tell how it goes on"
 GAP, REGION, VARIED, OPEN_END = "gap", "region", "varied", "open end"
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from segue.complete.encoding import TICKS_PER_UNIT, snap
 from segue.complete.line import Line
-from segue.complete.plan import REGION, VARIED, Spot
+from segue.complete.plan import NO_CONTEXT, REGION, VARIED, Spot
 from segue.score import MARKER, Score, Text
 
 BEGIN, END = "segue:infill", "segue:end"
@@ -69,7 +69,7 @@ def region_spot(lines: Sequence[Line], region: Region, melody_end: int) -> tuple
         if stop - start < 2:
             return None, "the region is shorter than a sixteenth triplet"
         return Spot(i, start, stop, stop, REGION), ""
-    return None, "the melody has too few notes in the meter of the region to tell how it goes on"
+    return None, NO_CONTEXT
 
 
 def _unit(line: Line) -> float:

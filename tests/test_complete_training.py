@@ -10,7 +10,6 @@ from segue.complete.features import COLUMN
 from training.melody.abc import AbcError, parse_key, read_tune
 from training.melody.data import clean, group_near_duplicates
 from training.melody.examples import encode_tune
-from training.melody.floors import KneserNey, MarkovChain
 from training.melody.musicxml import read_sheet
 from training.melody.pop909 import read_song
 from training.melody.tune import Tune
@@ -172,33 +171,3 @@ def test_a_tune_becomes_rows_in_step_with_its_events():
     assert (example.events.pitch != REST).sum() == len(tune.pitch)
     assert example.end[-1]
     assert example.setting.origin == 0
-
-
-def test_kneser_ney_is_a_distribution_and_matches_hand_counts():
-    model = KneserNey(3, 2)
-    for context, symbol in [("a", 0), ("a", 0), ("a", 1), ("b", 0)]:
-        model.add([(context,), ()], symbol)
-    model.close()
-    for context in ("a", "b", "never"):
-        p = model.distribution([(context,), ()])
-        assert p.sum() == pytest.approx(1)
-        assert (p > 0).all()
-        assert [model.probability([(context,), ()], s) for s in range(3)] == pytest.approx(p.tolist())
-    # Longer order: counts of counts n1 = 2, n2 = 1, so the discount is 1/2. Shorter order counts the distinct
-    # pairs: symbol 0 after a and b (2), symbol 1 after a (1); n1 = n2 = 1, discount 1/3.
-    low = [(2 - 1 / 3) / 3, (1 - 1 / 3) / 3, 0]
-    low = [x + (1 / 3) * 2 / 3 / 3 for x in low]
-    assert model.distribution([("never",), ()]).tolist() == pytest.approx(low)
-    high = [(2 - 0.5) / 3 + 0.5 * 2 / 3 * low[0], (1 - 0.5) / 3 + 0.5 * 2 / 3 * low[1], 0.5 * 2 / 3 * low[2]]
-    assert model.distribution([("a",), ()]).tolist() == pytest.approx(high)
-
-
-@pytest.mark.parametrize("kind", ["joint", "factored"])
-def test_a_markov_chain_learns_its_tune(kind):
-    scale = encode_tune(tune_of([60, 62, 64, 65, 67, 65, 64, 62] * 8), 0, 0)
-    chain = MarkovChain(kind).fit([scale])
-    events = list(zip(scale.events.pitch.tolist(), scale.events.duration.tolist(), strict=True))
-    known = chain.log_probability([], events)
-    assert known[2:].sum() / (len(events) - 2) > -0.5
-    strange = [(p + 1, d) for p, d in events]
-    assert chain.log_probability([], strange).sum() < known.sum() - 100

@@ -22,7 +22,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from segue.complete.encoding import COLUMN, DURATIONS, FEATURES, OFFSETS, PITCH_TOKENS, SIZES
+from segue.complete.encoding import DURATIONS, PITCH_TOKENS
+from segue.complete.features import COLUMN, FEATURES, OFFSETS, SIZES
 
 UNITS, ATTENDED = 128, 40
 COLUMNS = (
@@ -168,7 +169,7 @@ class ReferenceNetwork(nn.Module):
             total += sizes[name]
         self.width = total
         self.register_buffer("offsets", torch.tensor(offsets), persistent=False)
-        self.embed = nn.Parameter(torch.randn(total, size) * 0.05)
+        self.embed = nn.Parameter(torch.randn(total, size) * 0.5)
         # Linear layers of [input, attended to]: the input's part is the embedding.
         self.attended_input = nn.Linear(k, size)
         self.cell_given = nn.Linear(size, 4 * k)
@@ -184,10 +185,25 @@ class ReferenceNetwork(nn.Module):
         self.duration = nn.Linear(rank, len(DURATIONS))
         self.end = nn.Linear(k, 1)
         self.dropout = nn.Dropout(dropout)
-        with torch.no_grad():
-            # Both kinds of cell begin by remembering, as in TensorFlow.
-            self.cell_given.bias[k : 2 * k] = 1.0
-            self.second.bias_ih_l0[k : 2 * k] = 1.0
+        self._begin()
+
+    @torch.no_grad()
+    def _begin(self) -> None:
+        """Weights to begin with: large enough for a signal to pass two layers and their gates, without which
+        the network learns no more than how frequent notes are for hundreds of steps.
+        """
+        kept = (self.cell_kept.weight, self.second.weight_hh_l0)
+        for weight in (self.cell_given.weight, self.second.weight_ih_l0, *kept):
+            for gate in weight.chunk(4):
+                nn.init.xavier_uniform_(gate, gain=2.0)
+        nn.init.xavier_uniform_(self.pitch.weight, gain=2.0)
+        # The first layer begins as a plain one.
+        self.join.weight[:, :UNITS] = torch.eye(UNITS)
+        self.join.weight[:, UNITS:] *= 0.1
+        for bias in (self.cell_given.bias, self.second.bias_ih_l0):
+            # As in TensorFlow, both cells begin by remembering.
+            bias[UNITS : 2 * UNITS] = 1.0
+        self.second.bias_hh_l0.zero_()
 
     def first_state(self, batch: int) -> State:
         """Zeros: cell, output, what is attended to, memory of the first layer; output, cell of the second."""
@@ -199,8 +215,11 @@ class ReferenceNetwork(nn.Module):
         """Weights from the cell's output and what was attended to, to the gates."""
         return torch.cat([self.cell_kept.weight, self.cell_given.weight @ self.attended_input.weight], 1)
 
-    def encode(self, rows: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """Context of each row (batch, steps, units) and the last state, from rows of feature indices."""
+    def encode(self, rows: Tensor, ahead: None = None, state: State | None = None) -> tuple[Tensor, State]:
+        """Context of each row (batch, steps, units) and the last state, from rows of feature indices.
+
+        It goes one way: nothing `ahead` is known.
+        """
         batch, steps, _ = rows.shape
         # Rows that pad a batch hold zeros, which is no index of most features.
         chosen = (rows[..., self.columns] + self.offsets).clamp(min=0)

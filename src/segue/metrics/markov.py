@@ -1,6 +1,6 @@
-"""What the melody model must beat: a well-smoothed order-2 Markov chain, and repetition of four bars.
+"""Order-2 Markov chains of melodies, the floor of METRICS' melody row.
 
-The chain is interpolated Kneser-Ney (Chen and Goodman 1999) with one discount an order, estimated from the
+A chain is interpolated Kneser-Ney (Chen and Goodman 1999) with one discount an order, estimated from the
 counts of counts. `MarkovChain("joint")` has one token an event, pitch and duration together; `"factored"`
 gives p(pitch | two events) p(duration | pitch, two events), which shares more and is the stronger of the two.
 """
@@ -8,14 +8,14 @@ gives p(pitch | two events) p(duration | pitch, two events), which shares more a
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 
 import numpy as np
 
-from segue.complete.encoding import DURATIONS, PITCH_TOKENS
-from training.melody.data import Example
-
 _START = -1
+
+#: Pitch and duration tokens of events.
+Pairs = list[tuple[int, int]]
 
 
 class KneserNey:
@@ -72,31 +72,31 @@ class KneserNey:
 
 
 class MarkovChain:
-    """An order-2 chain of events, `kind` "joint" or "factored"."""
+    """An order-2 chain of events, `kind` "joint" or "factored", over `pitches` and `durations` tokens."""
 
-    def __init__(self, kind: str, order: int = 2) -> None:
-        self.kind, self.order = kind, order
+    def __init__(self, kind: str, pitches: int, durations: int, order: int = 2) -> None:
+        self.kind, self.order, self._durations = kind, order, durations
         if kind == "joint":
-            self._joint = KneserNey(PITCH_TOKENS * len(DURATIONS), order + 1)
+            self._joint = KneserNey(pitches * durations, order + 1)
         else:
-            self._pitch = KneserNey(PITCH_TOKENS, order + 1)
-            self._duration = KneserNey(len(DURATIONS), order + 3)
+            self._pitch = KneserNey(pitches, order + 1)
+            self._duration = KneserNey(durations, order + 3)
 
-    def _contexts(self, past: list[tuple[int, int]]) -> list[Hashable]:
+    def _contexts(self, past: Pairs) -> list[Hashable]:
         history = ([(_START, _START)] * self.order + past)[-self.order :]
         return [tuple(history[k:]) for k in range(self.order + 1)]
 
-    def _duration_contexts(self, past: list[tuple[int, int]], pitch: int) -> list[Hashable]:
+    def _duration_contexts(self, past: Pairs, pitch: int) -> list[Hashable]:
         last = past[-1][1] if past else _START
         return [*((pitch, c) for c in self._contexts(past)[:-1]), ("d", pitch, last), ("last", last), ()]
 
-    def fit(self, examples: list[Example]) -> MarkovChain:
-        """Count all examples."""
-        for example in examples:
-            past: list[tuple[int, int]] = []
-            for event in zip(example.events.pitch.tolist(), example.events.duration.tolist(), strict=True):
+    def fit(self, melodies: Iterable[Pairs]) -> MarkovChain:
+        """Count all melodies."""
+        for melody in melodies:
+            past: Pairs = []
+            for event in melody:
                 if self.kind == "joint":
-                    self._joint.add(self._contexts(past), event[0] * len(DURATIONS) + event[1])
+                    self._joint.add(self._contexts(past), event[0] * self._durations + event[1])
                 else:
                     self._pitch.add(self._contexts(past), event[0])
                     self._duration.add(self._duration_contexts(past, event[0]), event[1])
@@ -105,7 +105,7 @@ class MarkovChain:
             part.close()
         return self
 
-    def log_probability(self, past: list[tuple[int, int]], events: list[tuple[int, int]]) -> np.ndarray:
+    def log_probability(self, past: Pairs, events: Pairs) -> np.ndarray:
         """Natural log-probability of each of `events` (pitch, duration) after `past`, shape (events, 2).
 
         For the joint chain the first column holds all.
@@ -115,7 +115,7 @@ class MarkovChain:
         for i, event in enumerate(events):
             if self.kind == "joint":
                 out[i, 0] = np.log(
-                    self._joint.probability(self._contexts(past), event[0] * len(DURATIONS) + event[1])
+                    self._joint.probability(self._contexts(past), event[0] * self._durations + event[1])
                 )
             else:
                 out[i, 0] = np.log(self._pitch.probability(self._contexts(past), event[0]))
@@ -125,12 +125,12 @@ class MarkovChain:
             past = [*past[-self.order + 1 :], event]
         return out
 
-    def top(self, past: list[tuple[int, int]]) -> tuple[int, int]:
+    def top(self, past: Pairs) -> tuple[int, int]:
         """The most likely pitch, and the most likely duration with it (factored chain only)."""
         pitch = int(self._pitch.distribution(self._contexts(past)).argmax())
         return pitch, int(self._duration.distribution(self._duration_contexts(past, pitch)).argmax())
 
-    def sample(self, past: list[tuple[int, int]], rng: np.random.Generator) -> tuple[int, int]:
+    def sample(self, past: Pairs, rng: np.random.Generator) -> tuple[int, int]:
         """A random next event (factored chain only)."""
         pitch = self._pitch.distribution(self._contexts(past))
         token = int(rng.choice(len(pitch), p=pitch / pitch.sum()))

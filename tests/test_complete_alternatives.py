@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from shutil import copyfile
+from shutil import copyfile, copytree
 
 import pytest
 from test_workflow import REPOSITORY, Bench
@@ -12,6 +12,7 @@ from segue.config import check_stage
 from segue.deliver import deliver_shard
 from segue.midi import read_midi, write_midi
 from segue.process import run_piece, stage_spec
+from segue.runtime import ModelError
 from segue.score import KeySignature, Meter, Score, Tempo, Track, make_notes
 from segue.shard import Tally, stage_shard
 from segue.shards import read_manifest, scan
@@ -159,3 +160,18 @@ def test_a_run_of_the_workflow_delivers_the_variations(tmp_path):
     run = bench.run("stages=[complete]")
     assert run.status == 0, run.text
     assert not [name for name in bench.outputs() if ".complete-" in name]
+
+
+def test_a_model_that_is_not_needed_is_not_loaded(tmp_path):
+    copytree(REPOSITORY / "models" / "harmony", tmp_path / "harmony")
+    (tmp_path / "harmony" / "harmony.onnx").write_bytes(b"broken")
+    given = {"mode": "continue", "models": {"harmony": f"{tmp_path}/harmony"}}
+    spec = stage_spec("complete", check_stage("complete", given), 0)
+    assert set(spec.load_models()) == {"melody", "harmony"}
+    assert run_piece(spec, member("a")).record["stages"]["complete"]["chords"]["source"] == "none"
+    # No piece is to blame for weights that cannot be loaded.
+    score, _ = read_midi(member("a").midi)
+    pad = Track(name="Pad", channel=1, notes=make_notes([0, 0, 0], [40 * Q] * 3, [48, 52, 55], 60))
+    accompanied = replace(member("a"), midi=write_midi(replace(score, tracks=(*score.tracks, pad))))
+    with pytest.raises(ModelError, match="harmony"):
+        run_piece(spec, accompanied)

@@ -203,7 +203,7 @@ def _result(
     """The piece with the variation that is taken, and the others beside it."""
     take = min(settings["take"], len(ranked))
     if take < settings["take"]:
-        reason = f"take is {settings['take']}, and there are {len(ranked)} variations; the last one was taken"
+        reason = f"take is {settings['take']}, more than the {len(ranked)} there are; the last one was taken"
         report["skipped"].append({"reason": reason})
     taken = ranked[take - 1].draft
     report["added"] = taken.told

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -25,9 +25,11 @@ from training.melody.data import load_tunes
 from training.melody.tune import Tune
 
 #: Raised whenever the encoding changes, so that a stale cache is not used.
-CACHE_VERSION = 7
+CACHE_VERSION = 9
 #: Ways in which the gaps of a training tune are drawn.
 GAP_VARIANTS = 3
+#: Keys in which solos are learned beside their own; what a soloist plays is at home in all of them.
+MOVED = {"weimar-jazz": 4}
 #: Shares of the stretches of a tune that are told nothing of what comes, and the next note alone; the others
 #: are told all of it.
 FREE, GOAL = 0.3, 0.15
@@ -58,6 +60,8 @@ class Example:
     rows: np.ndarray
     end: np.ndarray
     gaps: tuple[Gaps, ...]
+    #: The same tune as if it were in other keys, for training.
+    moved: tuple[Example, ...] = ()
 
 
 def stretches(events: Events, bar: int, rng: np.random.Generator) -> list[tuple[int, int, str]]:
@@ -142,7 +146,19 @@ def encode_tune(tune: Tune, variants: int, seed: int) -> Example:
     )
 
 
+def moved_tune(tune: Tune, variants: int, seed: int) -> Example:
+    """A training tune, encoded, with its copies in random other keys (`MOVED`)."""
+    keys = 1 + np.random.default_rng(seed).permutation(11)[: MOVED.get(tune.corpus, 0)]
+    copies = [replace(tune, tonic=(tune.tonic + key) % 12) for key in keys.tolist()]
+    moved = tuple(encode_tune(copy, 1, seed) for copy in copies)
+    return replace(encode_tune(tune, variants, seed), moved=moved)
+
+
 def _encode(job: tuple[Tune, int, int]) -> Example:
+    return moved_tune(*job)
+
+
+def _encode_plain(job: tuple[Tune, int, int]) -> Example:
     return encode_tune(*job)
 
 
@@ -153,11 +169,9 @@ def load(data: Path, cache: Path) -> tuple[list[Example], list[Example], dict]:
         with open(path, "rb") as stream:
             return pickle.load(stream)
     train, valid, summary = load_tunes(data, cache)
-    jobs = [(tune, GAP_VARIANTS, i) for i, tune in enumerate(train)]
-    jobs += [(tune, 1, i) for i, tune in enumerate(valid)]
     with get_context("spawn").Pool(2) as pool:
-        examples = pool.map(_encode, jobs, chunksize=64)
-    train, valid = examples[: len(train)], examples[len(train) :]
+        train = pool.map(_encode, [(tune, GAP_VARIANTS, i) for i, tune in enumerate(train)], chunksize=64)
+        valid = pool.map(_encode_plain, [(tune, 1, i) for i, tune in enumerate(valid)], chunksize=64)
     summary = {
         **summary,
         "training_events": sum(len(e.events) for e in train),

@@ -27,8 +27,9 @@ GAP_SHARE = 0.5
 STYLE_SHARE = 0.6
 CHORD_SHARE = 0.6
 END_WEIGHT = 0.3
-#: How often an epoch visits a tune of a corpus; there are few lead sheets.
+#: How often an epoch visits a tune of a corpus (there are few lead sheets), and copies of it in other keys.
 VISITS = {"openewld": 2}
+MOVED_VISITS = 2
 _STYLE_UNKNOWN = OFFSETS["style"] + len(STYLES)
 
 
@@ -124,13 +125,16 @@ def batches(
 ) -> Iterator[Batch]:
     """One epoch: every tune cut at random places into windows of up to `length` rows."""
     pieces = []
-    for i, example in enumerate(examples):
+    for example in examples:
         count = len(example.rows)
-        for _ in range(VISITS.get(example.corpus, 1)):
+        visits = [example] * VISITS.get(example.corpus, 1)
+        if example.moved:
+            visits += [example.moved[k] for k in rng.permutation(len(example.moved))[:MOVED_VISITS]]
+        for visited in visits:
             cut = int(rng.integers(1, length + 1)) if count > length else count
             edges = [0, *range(cut, count, length), count]
-            pieces += [(i, a, b) for a, b in pairwise(edges) if b - a >= 8]
-    rng.shuffle(pieces)
+            pieces += [(visited, a, b) for a, b in pairwise(edges) if b - a >= 8]
+    pieces = [pieces[k] for k in rng.permutation(len(pieces))]
     # Windows of like length share a batch, so that little is padded; the order of batches is random.
     pool = 1024
     groups: list[list] = []
@@ -141,7 +145,7 @@ def batches(
             groups.append(part[-size:])
             part = part[:-size]
     for k in rng.permutation(len(groups)):
-        yield collate([random_window(examples[i], a, b, rng, ahead) for i, a, b in groups[k]])
+        yield collate([random_window(example, a, b, rng, ahead) for example, a, b in groups[k]])
 
 
 def context_of(network: nn.Module, batch: Batch) -> torch.Tensor:

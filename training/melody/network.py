@@ -1,5 +1,8 @@
 """The melody network: a sum of feature embeddings, one GRU, and heads for pitch, duration and section end.
 
+The pitch is expected in two ways that are added up: as a step of the scale (above the tonic) and as an
+interval from the last note, which is the same at every step.
+
 A second, smaller GRU reads the music after a gap backwards; its state is one more input of the first.
 """
 
@@ -9,7 +12,7 @@ import torch
 from torch import nn
 
 from segue.complete.encoding import DURATIONS, PITCH_TOKENS
-from segue.complete.features import WIDTH
+from segue.complete.features import COLUMN, INTERVAL_INDEX, INTERVALS, OFFSETS, WIDTH
 from training.common.recurrent import gru_step
 
 
@@ -29,14 +32,17 @@ class MelodyNetwork(nn.Module):
         self.reader = nn.GRU(size, ahead, batch_first=True)
         joined = size + hidden
         self.pitch = nn.Linear(joined, PITCH_TOKENS)
+        self.interval = nn.Linear(joined, INTERVALS)
         self.duration_context = nn.Linear(joined, rank)
         self.duration_pitch = nn.Parameter(torch.randn(PITCH_TOKENS, rank) * 0.05)
         self.duration = nn.Linear(rank, len(DURATIONS))
         self.end = nn.Linear(joined, 1)
-        #: What each feature says of pitch and duration by itself.
+        #: What each feature says of pitch, interval and duration by itself.
         self.skip_pitch = nn.Parameter(torch.zeros(WIDTH, PITCH_TOKENS))
+        self.skip_interval = nn.Parameter(torch.zeros(WIDTH, INTERVALS))
         self.skip_duration = nn.Parameter(torch.zeros(WIDTH, len(DURATIONS)))
         self.dropout = nn.Dropout(dropout)
+        self.register_buffer("index", torch.from_numpy(INTERVAL_INDEX), persistent=False)
 
     def bag(self, rows: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
         """Sum of the table's rows that `rows` (batch, steps, features) name, (batch, steps, columns)."""
@@ -59,8 +65,14 @@ class MelodyNetwork(nn.Module):
         if ahead is None:
             ahead = x.new_zeros(*x.shape[:2], self.ahead)
         out, last = self.gru(torch.cat([x, ahead], -1), state)
-        direct = self.bag(rows, torch.cat([self.skip_pitch, self.skip_duration], 1))
-        return torch.cat([self.dropout(out), x, direct], -1), last
+        joined = torch.cat([self.dropout(out), x], -1)
+        direct = self.bag(rows, torch.cat([self.skip_pitch, self.skip_interval, self.skip_duration], 1))
+        pitches, intervals, durations = direct.split([PITCH_TOKENS, INTERVALS, len(DURATIONS)], -1)
+        intervals = nn.functional.pad(self.interval(joined) + intervals, (0, 1))
+        # Rows that pad a batch hold zeros, which name no note.
+        note = (rows[..., COLUMN["note_pitch"]] - OFFSETS["note_pitch"]).clamp(min=0)
+        pitches = pitches + intervals.gather(-1, self.index[note])
+        return torch.cat([joined, pitches, durations], -1), last
 
     def heads(self, context: torch.Tensor, pitch: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Logits of pitch, of duration given the `pitch` tokens, and of the end; leading axes as given."""
@@ -77,15 +89,21 @@ class MelodyStep(nn.Module):
         self.network = network
 
     def forward(self, x: torch.Tensor, h: torch.Tensor, ahead: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """`x` (N, WIDTH) multi-hot, `h` (N, hidden), `ahead` (N, ahead): logits of pitch (N, P), of duration
-        for each pitch (N, P, D) and of an end (N, 1), the next `h`, and the next `ahead` if `x` is a row that
-        is read.
+        """`x` (N, WIDTH) multi-hot, `h` (N, hidden), `ahead` (N, ahead): logits of pitch (N, P) and of the
+        interval from the last note (N, INTERVALS; see `segue.complete.features.pitch_logits`), of duration
+        for each pitch (N, P, D) and of an end (N, 1), the next `h`, and the next `ahead` if `x` is a row that is
+        read.
         """
         n = self.network
         v = torch.relu(x @ n.embed + n.embed_bias)
         state = gru_step(n.gru, torch.cat([v, ahead], 1), h)
         context = torch.cat([state, v], 1)
         inner = torch.relu(n.duration_context(context)[:, None] + n.duration_pitch)
-        pitch = n.pitch(context) + x @ n.skip_pitch
-        duration = n.duration(inner) + (x @ n.skip_duration)[:, None]
-        return pitch, duration, n.end(context), state, gru_step(n.reader, v, ahead)
+        return (
+            n.pitch(context) + x @ n.skip_pitch,
+            n.interval(context) + x @ n.skip_interval,
+            n.duration(inner) + (x @ n.skip_duration)[:, None],
+            n.end(context),
+            state,
+            gru_step(n.reader, v, ahead),
+        )

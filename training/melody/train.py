@@ -34,14 +34,14 @@ from training.melody.places import draw_queries, pairs
 RUNS = Path("training/runs/melody")
 EPOCHS = 30
 SIZE, HIDDEN, DROPOUT = 64, 192, 0.1
-REFERENCE_EXAMPLES, REFERENCE_STEPS = 8, 12
+REFERENCE_EXAMPLES, REFERENCE_STEPS = 4, 10
 QUERIES = 400
 THRESHOLDS = [0.02, 0.05, 0.1, 0.2, 0.3, 0.5]
 
 
 def reference(network: MelodyNetwork, valid: list[Example]) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Inputs (examples, steps, 1, ...) and true pitch tokens (examples, steps, 1) from validation tunes; in
-    every other one the music ahead has been read.
+    """Inputs (examples, steps, 1, ...) and true durations of the true pitches (examples, steps, 1, P), -1 for
+    all others, from validation tunes; in every other one the music ahead has been read.
     """
     chosen = valid[:: max(len(valid) // REFERENCE_EXAMPLES, 1)][:REFERENCE_EXAMPLES]
     x, ahead, target = [], [], []
@@ -52,7 +52,10 @@ def reference(network: MelodyNetwork, valid: list[Example]) -> tuple[dict[str, n
         with torch.no_grad():
             summary = network.read(torch.from_numpy(read))[0, -1:].numpy()
         ahead.append(np.repeat((summary * (i % 2))[None], REFERENCE_STEPS, 0))
-        target.append(example.events.pitch[:REFERENCE_STEPS, None])
+        durations = np.full((REFERENCE_STEPS, 1, PITCH_TOKENS), -1)
+        steps = np.arange(REFERENCE_STEPS)
+        durations[steps, 0, example.events.pitch[:REFERENCE_STEPS]] = example.events.duration[:REFERENCE_STEPS]
+        target.append(durations)
     return {"x": np.stack(x), "ahead": np.stack(ahead)}, np.stack(target)
 
 
@@ -65,11 +68,11 @@ def export(
         MelodyStep(network),
         "melody",
         {"x": (1, WIDTH), "h": (1, network.hidden), "ahead": (1, network.ahead)},
-        ["pitch", "duration", "end", "h_next", "ahead_next"],
+        ["pitch", "interval", "duration", "end", "h_next", "ahead_next"],
         folder,
         examples,
         target,
-        {"kind": "cross_entropy", "output": "pitch"},
+        {"kind": "cross_entropy", "output": "duration"},
         card,
         text,
         state={"h_next": "h"},

@@ -20,6 +20,7 @@ from segue.complete.encoding import (
     NO_PITCH,
     PITCH_TOKENS,
     PITCHES,
+    REST,
     STYLES,
 )
 
@@ -32,7 +33,7 @@ NO_GOAL_TIME = len(REMAINING)
 #: Categories of a chord: root above the tonic by quality, no chord, chords unknown.
 NO_CHORD = 12 * len(CHORD_QUALITIES)
 CHORD_UNKNOWN = NO_CHORD + 1
-#: Longest interval (semitones) between the last two notes that is told apart; and the index of none.
+#: Longest interval (semitones) between successive notes that is told apart; and the index of none.
 WIDEST = 12
 NO_INTERVAL = 2 * WIDEST + 1
 #: Units to the next change of chord, upper bounds of the categories.
@@ -51,6 +52,8 @@ _FEATURES: dict[str, int] = {
     "note_before": PITCHES + 1,
     "note_third": PITCHES + 1,
     "interval": 2 * WIDEST + 2,
+    "interval_before": 2 * WIDEST + 2,
+    "interval_third": 2 * WIDEST + 2,
     "down_pitch": PITCHES + 1,
     "highest": PITCHES + 1,
     "lowest": PITCHES + 1,
@@ -88,8 +91,12 @@ SIZES = tuple(_FEATURES.values())
 OFFSETS = dict(zip(FEATURES, np.concatenate([[0], np.cumsum(SIZES)[:-1]]).tolist(), strict=True))
 WIDTH = sum(SIZES)
 COLUMN = {name: i for i, name in enumerate(FEATURES)}
+_LAST_NOTE = COLUMN["note_pitch"]
 #: Rows as the music after a gap is read, backwards, have these features alone.
 READING = ("event_pitch", "event_duration", "place", "place_fine", "mode", "style")
+#: Widest interval from the last note (semitones) that the network expects as such, and how many there are.
+_EXPECTED = 14
+INTERVALS = 2 * _EXPECTED + 1
 #: Values of features that nothing is known for.
 NO_MATCH = (NO_PITCH, NO_DURATION, 0)
 NOTHING_AHEAD = (*[NO_PITCH] * len(LAGS), *[NO_DURATION] * len(LAGS), *[0] * len(LAGS))
@@ -99,6 +106,28 @@ NO_CHORD_ROW = tuple(
     value + OFFSETS[name]
     for value, name in zip(CHORDS_UNKNOWN, ("chord", "next_chord", "chord_left", "over_chord"), strict=True)
 )
+
+
+def _interval_index() -> np.ndarray:
+    step = np.arange(PITCH_TOKENS) - np.arange(NO_NOTE + 1)[:, None]
+    known = np.abs(step) <= _EXPECTED
+    known[NO_NOTE] = False
+    known[:, REST] = False
+    return np.where(known, step + _EXPECTED, INTERVALS)
+
+
+#: Which interval leads from each last note (or none) to each pitch token, int64, shape (NO_NOTE + 1,
+#: PITCH_TOKENS); `INTERVALS` where none of those that are expected does.
+INTERVAL_INDEX = _interval_index()
+
+
+def pitch_logits(pitch: np.ndarray, interval: np.ndarray, rows: Sequence[Sequence[int]]) -> np.ndarray:
+    """Logits of the pitch tokens (n, PITCH_TOKENS) from the network's two outputs for `rows`: the pitch as a
+    step of the scale (n, PITCH_TOKENS) and the interval from the last note (n, INTERVALS).
+    """
+    last = np.array([row[_LAST_NOTE] for row in rows]) - OFFSETS["note_pitch"]
+    padded = np.concatenate([interval, np.zeros_like(interval[:, :1])], 1)
+    return pitch + np.take_along_axis(padded, INTERVAL_INDEX[last], 1)
 
 
 def remaining_token(units: int) -> int:

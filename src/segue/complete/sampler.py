@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +20,7 @@ from segue.complete.encoding import (
     Setting,
     duration_token,
 )
-from segue.complete.features import multi_hot
+from segue.complete.features import multi_hot, pitch_logits
 from segue.complete.tracker import Tracker, reading_rows
 from segue.runtime import Model
 
@@ -103,7 +104,7 @@ class Walker:
         self.ahead = read_ahead(self.model, self.setting, after)
 
     def _run(self, row: list[int]) -> dict[str, np.ndarray]:
-        return self.model(x=multi_hot([row]), h=self.state, ahead=self.ahead)
+        return expect(self.model, [row], self.state, self.ahead)
 
     def end_likelihood(self, start: int) -> float:
         """How likely the last event ends a section, 0..1, when it ends at `start` (units); nothing is
@@ -118,6 +119,16 @@ class Walker:
         self.state = out["h_next"]
         self.tracker.push(start, pitch, duration)
         return -float(log_softmax(out["pitch"][0])[pitch] + log_softmax(out["duration"][0, pitch])[duration])
+
+
+def expect(
+    model: Model, rows: Sequence[Sequence[int]], state: np.ndarray, ahead: np.ndarray
+) -> dict[str, np.ndarray]:
+    """The model's outputs for rows (n), with its states `h` (n, size) and `ahead` (n, size); `pitch` is
+    complete.
+    """
+    out = model(x=multi_hot(rows), h=state, ahead=ahead)
+    return {**out, "pitch": pitch_logits(out["pitch"], out["interval"], rows)}
 
 
 def read_ahead(model: Model, setting: Setting, after: Events) -> np.ndarray:
@@ -213,7 +224,7 @@ def write(
     state, ahead = np.repeat(walker.state, count, 0), np.repeat(walker.ahead, count, 0)
     rows = [voice.tracker.row(voice.at, _goal(place, voice.at)) for voice in voices]
     while any(voice.at < place.stop for voice in voices):
-        out = model(x=multi_hot(rows), h=state, ahead=ahead)
+        out = expect(model, rows, state, ahead)
         state = out["h_next"]
         for i, voice in enumerate(voices):
             # A voice that has finished runs along unheard, so that the batch keeps its size.
@@ -299,7 +310,7 @@ def _lead(
         tracker.push(voice.at, token, duration_token(length))
         rows.append(tracker.row(goal[1]))
     rows += rows[:1] * (_LEADS - len(rows))
-    out = model(x=multi_hot(rows), h=np.tile(state, (_LEADS, 1)), ahead=np.tile(ahead, (_LEADS, 1)))
+    out = expect(model, rows, np.tile(state, (_LEADS, 1)), np.tile(ahead, (_LEADS, 1)))
     reach = log_softmax(np.round(out["pitch"].astype(np.float64), _DECIMALS))[: len(order), goal[0]]
     total = np.full(len(logits), -np.inf)
     total[order] = np.round(logits[order] + reach, _DECIMALS)

@@ -254,16 +254,15 @@ class Tracker:
         n = len(pitches)
         notes = self._notes
         k = len(notes)
-        last = notes[-1] if k else NO_NOTE
-        before = notes[-2] if k > 1 else NO_NOTE
-        interval = min(max(last - before, -WIDEST), WIDEST) + WIDEST if k > 1 else NO_INTERVAL
+        last, *earlier = [notes[-back] if k >= back else NO_NOTE for back in (1, 2, 3, 4)]
         row = [
             pitches[-1] if n else NO_PITCH,
-            (durations[-1] if n else NO_DURATION),
+            durations[-1] if n else NO_DURATION,
             last,
-            before,
-            (notes[-3] if k > 2 else NO_NOTE),
-            interval,
+            *earlier[:2],
+            _interval(earlier[0], last),
+            _interval(earlier[1], earlier[0]),
+            _interval(earlier[2], earlier[1]),
             self._down,
             self._highest,
             self._lowest,
@@ -369,6 +368,13 @@ class Tracker:
             left,
             over,
         )
+
+
+def _interval(first: int, second: int) -> int:
+    """Category of the interval between two notes (pitch tokens)."""
+    if NO_NOTE in (first, second):
+        return NO_INTERVAL
+    return min(max(second - first, -WIDEST), WIDEST) + WIDEST
 
 
 def encode(events: Events, setting: Setting) -> np.ndarray:

@@ -91,8 +91,8 @@ class MelodyStep(nn.Module):
     def forward(self, x: torch.Tensor, h: torch.Tensor, ahead: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """`x` (N, WIDTH) multi-hot, `h` (N, hidden), `ahead` (N, ahead): logits of pitch (N, P) and of the
         interval from the last note (N, INTERVALS; see `segue.complete.features.pitch_logits`), of duration
-        for each pitch (N, P, D) and of an end (N, 1), the next `h`, and the next `ahead` if `x` is a row that is
-        read.
+        for each pitch (N, P, D) and of an end (N, 1), the next `h`, and the next `ahead` if `x` is a row
+        that is read.
         """
         n = self.network
         v = torch.relu(x @ n.embed + n.embed_bias)

@@ -91,7 +91,8 @@ class Walker:
             self.state = self.model.zero_state()["h"]
         for i in range(self._at, stop):
             if i >= first:
-                self.state = self._run(self.tracker.row(starts[i]))["h_next"]
+                row = multi_hot([self.tracker.row(starts[i])])
+                self.state = self.model(x=row, h=self.state, ahead=self.ahead)["h_next"]
             last = end is not None and i == stop - 1
             self.tracker.push(
                 starts[i], pitches[i], duration_token(end - starts[i]) if last else durations[i]

@@ -2,7 +2,8 @@
 
     PYTHONPATH=src:. python -m training.melody.train --data ../shared/data --out models/melody [--seed 0]
 
-`--evaluate-only` measures the last checkpoint again and exports it, without training.
+The reference is trained before, by `training.melody.reference`. `--evaluate-only` measures the last
+checkpoint again and exports it, without training.
 """
 
 from __future__ import annotations
@@ -11,50 +12,56 @@ import argparse
 import json
 import sys
 import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 
-from segue.complete.encoding import PITCH_TOKENS
+from segue.complete.encoding import PITCH_TOKENS, Events
 from segue.complete.features import OFFSETS, WIDTH, multi_hot
 from segue.complete.plan import FINISHED, FINISHED_STABLE
-from segue.complete.sampler import Place, Taste, Walker, write
+from segue.complete.sampler import MEMORY, Place, Taste, Walker, write
 from segue.runtime import Model
 from training.common.export import export_model
-
+from training.common.weights import round_weights
+from training.melody import evaluate, reference
 from training.melody.card import front_matter, prose
+from training.melody.copies import NAME, write_copies
+from training.melody.data import load_tunes
 from training.melody.examples import Example, load
 from training.melody.fit import fit, hide, window
-from training.melody.floors import MarkovChain
+from training.melody.judge import NetworkJudge
 from training.melody.network import MelodyNetwork, MelodyStep
-from training.melody.places import draw_queries, pairs
 
 RUNS = Path("training/runs/melody")
-EPOCHS = 30
-SIZE, HIDDEN, DROPOUT = 64, 192, 0.1
-REFERENCE_EXAMPLES, REFERENCE_STEPS = 4, 10
-QUERIES = 400
-THRESHOLDS = [0.02, 0.05, 0.1, 0.2, 0.3, 0.5]
+EPOCHS, RATE, DROPOUT = 18, 3e-3, 0.2
+#: How coarse the weights are stored; see `training.common.weights`.
+WEIGHTS = "int8"
+STORED_EXAMPLES, STORED_STEPS = 4, 10
+THRESHOLDS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
+T = TypeVar("T")
 
 
-def reference(network: MelodyNetwork, valid: list[Example]) -> tuple[dict[str, np.ndarray], np.ndarray]:
+def stored_examples(network: MelodyNetwork, valid: list[Example]) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Inputs (examples, steps, 1, ...) and true durations of the true pitches (examples, steps, 1, P), -1 for
     all others, from validation tunes; in every other one the music ahead has been read.
     """
-    chosen = valid[:: max(len(valid) // REFERENCE_EXAMPLES, 1)][:REFERENCE_EXAMPLES]
+    chosen = valid[:: max(len(valid) // STORED_EXAMPLES, 1)][:STORED_EXAMPLES]
     x, ahead, target = [], [], []
     for i, example in enumerate(chosen):
-        rows = hide(example.rows[:REFERENCE_STEPS], True, True)
+        rows = hide(example.rows[:STORED_STEPS], True, True)
         x.append(np.stack([multi_hot([row]) for row in rows]))
-        read = window(example, 0, REFERENCE_STEPS, 0).reading[None]
+        read = window(example, 0, STORED_STEPS, 0).reading[None]
         with torch.no_grad():
             summary = network.read(torch.from_numpy(read))[0, -1:].numpy()
-        ahead.append(np.repeat((summary * (i % 2))[None], REFERENCE_STEPS, 0))
-        durations = np.full((REFERENCE_STEPS, 1, PITCH_TOKENS), -1)
-        steps = np.arange(REFERENCE_STEPS)
-        durations[steps, 0, example.events.pitch[:REFERENCE_STEPS]] = example.events.duration[:REFERENCE_STEPS]
+        ahead.append(np.repeat((summary * (i % 2))[None], STORED_STEPS, 0))
+        durations = np.full((STORED_STEPS, 1, PITCH_TOKENS), -1)
+        steps = np.arange(STORED_STEPS)
+        durations[steps, 0, example.events.pitch[:STORED_STEPS]] = example.events.duration[:STORED_STEPS]
         target.append(durations)
     return {"x": np.stack(x), "ahead": np.stack(ahead)}, np.stack(target)
 
@@ -63,7 +70,7 @@ def export(
     network: MelodyNetwork, valid: list[Example], folder: Path, card: dict[str, Any], text: str
 ) -> None:
     """Write the model folder; see `training.common.export`."""
-    examples, target = reference(network, valid)
+    examples, target = stored_examples(network, valid)
     export_model(
         MelodyStep(network),
         "melody",
@@ -73,72 +80,61 @@ def export(
         examples,
         target,
         {"kind": "cross_entropy", "output": "duration"},
-        card,
+        {**card, "extras": [NAME]},
         text,
         state={"h_next": "h"},
+        weights=WEIGHTS,
         batch=True,
     )
 
 
-def latency(model: Model, example: Example, rounds: int = 200) -> dict[str, float]:
-    """Median milliseconds of CPU of one call, of hearing 64 events, and of writing 16 notes: tracking, calls
-    and choice.
+def latency(model: Model, example: Example, rounds: int = 100) -> dict[str, float]:
+    """Median milliseconds of CPU: of one call, for one continuation and for eight at once; of hearing 64
+    events; and of writing 16 notes, about two bars, after them: tracking, calls and choice.
     """
-    x, state = multi_hot(list(OFFSETS.values())), model.zero_state()
     taste = Taste(0.7, 0.9, np.ones(PITCH_TOKENS, bool), longest_rest=0)
-    events, start = example.events, int(example.events.start[64])
-    stop = start + 2 * example.setting.bar
-    times: dict[str, list[float]] = {"call": [], "context_of_64_events": [], "two_bars_16_notes": []}
-    for _ in range(rounds + 20):
-        began = time.thread_time()
-        for _ in range(16):
-            model(x=x, **state)
-        times["call"].append((time.thread_time() - began) / 16)
-        began = time.thread_time()
-        walker = Walker(model, example.setting, events, 64)
-        walker.follow(64)
-        times["context_of_64_events"].append(time.thread_time() - began)
-        began = time.thread_time()
-        made = walk(walker, start, stop, None, stop, taste, np.random.default_rng(0))
-        times["two_bars_16_notes"].append((time.thread_time() - began) / len(made) * 16)
-    return {name: round(float(np.median(values[20:])) * 1e3, 4) for name, values in times.items()}
+    columns = (getattr(example.events, field.name)[:MEMORY] for field in fields(Events))
+    past, start = Events(*columns), int(example.events.start[MEMORY])
+    place = Place(example.setting, past, start, start + 2 * example.setting.bar)
+    times: dict[str, list[float]] = defaultdict(list)
+    for turn in range(rounds + 10):
+        for batch in (1, 8):
+            sizes = {name: shape[1] for name, shape in model.card["inputs"].items()}
+            inputs = {name: np.zeros((batch, size), np.float32) for name, size in sizes.items()}
+            inputs["x"] = np.repeat(multi_hot([list(OFFSETS.values())]), batch, 0)
+            seconds, _ = _timed(lambda inputs=inputs: [model(**inputs) for _ in range(16)])
+            times["call" if batch == 1 else "call_of_8"].append(seconds / 16)
+        heard, _ = _timed(lambda: Walker(model, example.setting, past).follow(len(past)))
+        times["context_of_64_events"].append(heard)
+        for batch in (1, 8):
+            rngs = [np.random.default_rng(turn * batch + i) for i in range(batch)]
+            seconds, made = _timed(lambda rngs=rngs: write(model, place, taste, rngs))
+            events = np.mean([len(one.events) for one in made])
+            name = "two_bars_16_notes" if batch == 1 else "two_bars_16_notes_8_times"
+            times[name].append((seconds - heard) / events * 16)
+    return {name: round(float(np.median(values[10:])) * 1e3, 4) for name, values in times.items()}
 
 
-def measure(
-    network: MelodyNetwork, model: Model, train: list[Example], valid: list[Example], seed: int
-) -> dict:
+def _timed(action: Callable[[], T]) -> tuple[float, T]:
+    began = time.thread_time()
+    result = action()
+    return time.thread_time() - began, result
+
+
+def trained(seed: int = 0) -> MelodyNetwork:
+    """The trained network, weights as they are shipped."""
+    network = MelodyNetwork(dropout=DROPOUT)
+    network.load_state_dict(torch.load(RUNS / f"seed-{seed}.pt"))
+    return round_weights(network, WEIGHTS).eval()
+
+
+def measure(network: MelodyNetwork, train: list[Example], valid: list[Example], seed: int) -> dict[str, Any]:
     """Every figure of the card, on validation tunes."""
-    chain = MarkovChain("factored").fit(train)
-    joint = MarkovChain("joint").fit(train)
-    chain_scores = [chain.log_probability([], pairs(e)) for e in valid]
-    scores = evaluate.score_tunes(network, valid, style=False)
-    told = evaluate.score_tunes(network, valid, style=True)
-    queries = draw_queries(valid, QUERIES, seed)
-    chain_tops = [
-        np.array([chain.top(p[max(i - 2, 0) : i]) for i in range(len(p))]) for p in map(pairs, valid)
-    ]
-    return {
-        "nll": {
-            "model": evaluate.likelihood(valid, [s.log_probability for s in scores]),
-            "model_told_the_style": evaluate.likelihood(valid, [s.log_probability for s in told]),
-            "markov_2_factored": evaluate.likelihood(valid, chain_scores),
-            "markov_2_joint": evaluate.likelihood(
-                valid, [joint.log_probability([], pairs(e)) for e in valid]
-            ),
-        },
-        "top_1": {
-            "model": evaluate.top_1(valid, [s.top for s in scores]),
-            "markov_2": evaluate.top_1(valid, chain_tops),
-            "repetition_4_bars": evaluate.top_1(valid, [evaluate.repeated(e) for e in valid]),
-        },
-        "ranking": evaluate.ranking(network, chain, queries),
-        "overlap_area": evaluate.overlap(model, chain, queries, seed, 1.0),
-        "overlap_area_default_taste": {
-            "model": evaluate.overlap(model, chain, queries, seed, 0.7)["model"],
-        },
-        "infilling": evaluate.infilling(network, model, valid, QUERIES, seed),
-        "endings": evaluate.endings(valid, scores, sorted({*THRESHOLDS, FINISHED, FINISHED_STABLE}), seed),
-    }
+    ours = NetworkJudge(network)
+    metrics = evaluate.measure(ours, NetworkJudge(reference.trained()), train, valid, seed)
+    ends = ours.ends([hide(example.rows, True, True) for example in valid])
+    thresholds = sorted({*THRESHOLDS, FINISHED, FINISHED_STABLE})
+    return {**metrics, "endings": evaluate.endings(valid, ends, thresholds, seed)}
 
 
 def main() -> None:
@@ -147,36 +143,36 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--out", type=Path, default=Path("models/melody"))
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--evaluate-only", action="store_true")
     args = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(args.seed)
     train, valid, summary = load(args.data, RUNS)
     print(json.dumps(summary, indent=1), flush=True)
-    network = MelodyNetwork(SIZE, HIDDEN, dropout=DROPOUT)
-    checkpoint, history = RUNS / f"seed-{args.seed}.pt", RUNS / f"seed-{args.seed}.json"
-    if args.evaluate_only:
-        network.load_state_dict(torch.load(checkpoint))
-        seconds = json.loads(history.read_text())["seconds"]
-    else:
-        began = time.process_time()
-        fit(network, train, valid, args.seed, args.epochs, checkpoint)
-        seconds = round(time.process_time() - began)
-        history.write_text(json.dumps({"seconds": seconds}))
-    network.eval()
-    # The written figures need the model as it is shipped, the card needs the figures: so it is exported
-    # twice.
+    checkpoint = RUNS / f"seed-{args.seed}.pt"
+    if not args.evaluate_only:
+        fit(MelodyNetwork(dropout=DROPOUT), train, valid, args.seed, EPOCHS, checkpoint, RATE)
+    seconds = torch.load(checkpoint.with_suffix(".resume.pt"), weights_only=False)["state"]["seconds"]
+    network = trained(args.seed)
+    tunes, others, _ = load_tunes(args.data, RUNS)
+    copies = write_copies(tunes, args.out, others)
+    metrics = measure(network, train, valid, args.seed)
+    print(json.dumps(metrics, indent=1), flush=True)
+    # The latency needs the model as it is shipped, the card the latency: so it is exported twice.
+    write_copies(tunes, RUNS / "draft")
     draft = {"task": "melody", "headline": {"metric": "draft", "value": 0, "floor": 0, "better": "lower"}}
     export(network, valid, RUNS / "draft", draft, "Draft.")
-    model = Model(RUNS / "draft", "onnx")
-    metrics = measure(network, model, train, valid, args.seed)
-    print(json.dumps(metrics, indent=1), flush=True)
-    song = next(e for e in valid if e.corpus == "pop909" and len(e.events) > 128)
-    times = {b: latency(Model(RUNS / "draft", b), song) for b in ("onnx", "tflite")}
-    command = f"python -m training.melody.train --data ../shared/data --out models/melody --seed {args.seed}"
-    training = {"command": command, "seconds": seconds, "seed": args.seed, "seeds": 1}
-    front = front_matter(metrics, summary, training, times)
+    song = next(e for e in valid if e.corpus == "pop909" and len(e.events) > 2 * MEMORY)
+    times = {backend: latency(Model(RUNS / "draft", backend), song) for backend in ("onnx", "tflite")}
+    training = {
+        "command": "python -m training.melody.train --data ../shared/data --out models/melody "
+        f"--seed {args.seed}",
+        "epochs": EPOCHS,
+        "seconds": round(seconds),
+        "seed": args.seed,
+        "seeds": 1,
+    }
+    front = front_matter(metrics, summary, training, times, copies)
     export(network, valid, args.out, front, prose(metrics, summary, front))
     print(f"written to {args.out}", file=sys.stderr)
 

@@ -26,8 +26,9 @@ from segue.config import (
 )
 from segue.deliver import render_piece
 from segue.ingest import SUFFIXES, Reader
+from segue.midi import MidiError, read_midi
 from segue.process import StageSpec, ingest_key, run_ingested, run_piece, stage_spec
-from segue.runtime import ModelError
+from segue.runtime import ModelError, load_model
 from segue.shards import scan
 from segue.stage import InputFile, StageError
 
@@ -54,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(default_config_text(), end="")
         return 0
     if options.command == "evaluate":
-        return _evaluate(options)
+        return _evaluate_melody(options) if options.task == "melody" else _evaluate(options)
     if options.command == "groove":
         return _extract_groove(options)
     try:
@@ -108,13 +109,17 @@ def _parser() -> argparse.ArgumentParser:
     sound.add_argument("--first-downbeat", type=float, metavar="S", help="the second where a bar begins")
     sound.add_argument("--meter", help="its meter, as 4/4 (the default) or 6/8")
     evaluate = commands.add_parser("evaluate", help="measure a stage on your own files")
-    evaluate.add_argument("task", choices=["groove"], help="what to measure: humanize's drums")
-    evaluate.add_argument("folder", metavar="DIR", help="a folder of drum performances (MIDI)")
+    evaluate.add_argument(
+        "task", choices=["groove", "melody"], help="what to measure: humanize's drums, or complete's melodies"
+    )
+    evaluate.add_argument("folder", metavar="DIR", help="drum performances (MIDI), or pieces with melodies")
     evaluate.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting")
-    evaluate.add_argument("--seed", type=int, default=0, help="draws the variation")
-    evaluate.add_argument("--split", help="only the beats of this split in DIR's info.csv")
+    evaluate.add_argument("--seed", type=int, default=0, help="draws the variation, or the places")
+    evaluate.add_argument("--split", help="groove: only the beats of this split in DIR's info.csv")
     evaluate.add_argument("--fills", action="store_true", help="with --split: its fills instead")
-    evaluate.add_argument("--by", choices=["meter"], help="any meter, with a row for each and for triplets")
+    evaluate.add_argument(
+        "--by", choices=["meter"], help="groove: any meter, with a row for each and for triplets"
+    )
     return parser
 
 
@@ -226,6 +231,45 @@ def _evaluate(options: argparse.Namespace) -> int:
         print(meter_text(meter_rows(takes, settings, models, options.seed)))
     else:
         print(table_text(groove_table(takes, settings, models, options.seed)))
+    return 0
+
+
+def _evaluate_melody(options: argparse.Namespace) -> int:
+    """Print the melody table of a folder; pieces that cannot be measured are named."""
+    from segue.complete.evaluate_folder import REFERENCE_MODEL, melody_piece, melody_table, table_text
+    from segue.complete.judge import ModelJudge
+
+    folder = Path(options.folder)
+    try:
+        if options.split or options.fills or options.by:
+            raise ConfigError("--split, --fills and --by tell of drums; melody takes DIR, --set and --seed")
+        if not folder.is_dir():
+            raise ConfigError(f"there is no folder {folder}")
+        settings = check_stage("complete", parse_assignments(options.set))
+        spec = stage_spec("complete", settings, options.seed)
+        reading = stage_spec("ingest", check_stage("ingest", {}), options.seed)
+        model = spec.load_models()["melody"]
+        reference = load_model(REFERENCE_MODEL, settings["backend"])
+    except (ConfigError, ModelError) as error:
+        print(f"segue: {error}", file=sys.stderr)
+        return 2
+    pieces = []
+    with Reader(reading.settings) as reader:
+        for name, path in _sources([folder]):
+            try:
+                data = path.read_bytes()
+                member = _with_record(path, data) or _ingest(reading, reader, name, data)
+                if quarantine := member.record.get("quarantine"):
+                    raise StageError(quarantine["reason"])
+                score = read_midi(member.midi or b"")[0]
+                pieces.append(melody_piece(name, score, member.record, settings))
+            except (StageError, MidiError, OSError) as error:
+                print(f"segue evaluate: {path}: left out: {error}", file=sys.stderr)
+    if not pieces:
+        print("segue evaluate: none of the files can be measured", file=sys.stderr)
+        return 1
+    judges = ModelJudge(model), ModelJudge(reference)
+    print(table_text(melody_table(pieces, *judges, settings["style"] != "auto", options.seed)))
     return 0
 
 

@@ -78,9 +78,10 @@ class Case:
     """A model to compress.
 
     `score` takes a function from inputs to outputs by name and returns every metric of the model's row;
-    `columns` names those of the table, key to (heading, format), all of them better when lower. `examples`
-    are single calls, arrays (examples, *shape). `finish` is called after a change of weights with the changed
-    network (matching a spread, say). `fine_tune` trains a pruned network further, given what is kept;
+    `columns` names those of the table, key to (heading, format), better when lower but for those in `higher`.
+    `examples` are single calls, arrays (examples, *shape). With `batch` the files take any number of
+    rows. `finish` is called after a change of weights with the changed network (matching a spread, say).
+    `fine_tune` trains a pruned network further, given what is kept;
     `half_size` gives a trained network of half the parameters. `ships` is the form of the model's files.
     """
 
@@ -96,6 +97,8 @@ class Case:
     fine_tune: Callable[[nn.Module, list[Tensor]], None] | None = None
     half_size: Callable[[], nn.Module] | None = None
     ships: str = "int8 weights"
+    higher: frozenset[str] = frozenset()
+    batch: bool = False
 
 
 @dataclass(frozen=True)
@@ -118,13 +121,13 @@ def write_forms(case: Case, folder: Path) -> list[Form]:
 
     def onnx_file(label: str, name: str, network: nn.Module) -> Path:
         path = folder / f"{name}.onnx"
-        write_onnx(network, case.inputs, case.outputs, path)
+        write_onnx(network, case.inputs, case.outputs, path, case.batch)
         pack_onnx(path)
         return add(label, path, network)
 
     def tflite_files(label: str, name: str, network: nn.Module, dynamic: str | None = None) -> None:
         raw, path = folder / "raw.tflite", folder / f"{name}.tflite"
-        write_tflite(network, case.inputs, raw)
+        write_tflite(network, case.inputs, raw, case.batch)
         shutil.copyfile(raw, path)
         pack_tflite(path)
         add(label, path, network)
@@ -209,13 +212,18 @@ def measure(case: Case, forms: list[Form]) -> list[dict[str, Any]]:
             }
         )
         row = rows[-1]
-        row["worst"] = max(row["scores"][k] / rows[0]["scores"][k] - 1 for k in case.columns)
+        row["worst"] = max(_worse(case, k, row["scores"][k], rows[0]["scores"][k]) for k in case.columns)
         print(form.path.name, row, flush=True)
     for _ in range(_PROCESSES):
         for form, row in zip(forms, rows, strict=True):
             for key, value in _cost(form.path, case.outputs, example).items():
                 row[key] = min(value, row.get(key, value))
     return rows
+
+
+def _worse(case: Case, key: str, value: float, first: float) -> float:
+    """By which share a figure is worse than the first form's."""
+    return first / value - 1 if key in case.higher else value / first - 1
 
 
 def _cost(path: Path, outputs: list[str], example: Path) -> dict[str, float]:
@@ -252,7 +260,7 @@ def section(case: Case, rows: list[dict[str, Any]]) -> str:
 `PYTHONPATH=src:. python -m training.common.compress {case.name} --data ../shared/data`; what the forms
 are is said in [docs/models.md](../../docs/models.md#compression). One thread, batch of one; *load* is
 processor time without the check of the reference, *memory* what a process grows by when it loads and runs the
-file, *worst column* the largest change of an error or divergence against fp32 in ONNX, *largest difference*
+file, *worst column* by how much the worst figure is worse than in fp32 in ONNX, *largest difference*
 that of any output on {len(next(iter(case.examples.values())))} examples.
 
 {table(case, rows)}

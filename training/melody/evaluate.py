@@ -13,6 +13,9 @@ import numpy as np
 
 from segue.complete.encoding import CENTRE, DURATIONS, PITCH_TOKENS
 from segue.complete.evaluate import (
+    GAIN,
+    RANKS,
+    TOPS,
     Candidate,
     Figures,
     at_continuations,
@@ -92,11 +95,12 @@ def measure(
     tunes["markov_joint"] = (chain_on_tunes(lambda _: joint, valid),)
     tunes["repetition"] = (repetition_on_tunes(valid),)
     found = {"whole_tunes": tunes}
-    for name, at, bars in (
-        ("continuation", at_continuations, CONTINUATION_BARS),
-        ("infilling", at_gaps, GAP_BARS),
+    both = {name: networks[name] for name in ("model", "reference")}
+    for name, at, bars, candidates in (
+        ("continuation", at_continuations, CONTINUATION_BARS, networks),
+        ("infilling", at_gaps, GAP_BARS, both),
     ):
-        found[name] = at(networks, asked[name])
+        found[name] = at(candidates, asked[name])
         found[name]["markov"] = (chain_at_places(lambda _: chain, asked[name]),)
         found[name]["repetition"] = (repetition_at_places(asked[name], bars),)
     corpora = {
@@ -104,7 +108,7 @@ def measure(
         **{name: [query.cut.tune.corpus for query in asked[name]] for name in asked},
     }
     return {
-        **{name: _by_corpus(found[name], corpora[name]) for name in SETTINGS},
+        **{name: by_corpus(found[name], corpora[name]) for name in SETTINGS},
         "against_reference": {
             name: differences(found[name]["model"], found[name]["reference"], corpora[name])
             for name in SETTINGS
@@ -123,7 +127,7 @@ def _masks(corpora: list[str]) -> dict[str, np.ndarray]:
     return masks | {name: own == name for name in BOOKS if (own == name).any()}
 
 
-def _by_corpus(found: dict[str, tuple[Figures, ...]], corpora: list[str]) -> Rows:
+def by_corpus(found: dict[str, tuple[Figures, ...]], corpora: list[str]) -> Rows:
     """Rows by approach and corpus; where an approach was asked in two ways, the better figure of the two."""
     out: Rows = {}
     for name, ways in found.items():
@@ -175,10 +179,11 @@ def _parts(figures: Figures, key: str, chosen: np.ndarray) -> tuple[np.ndarray, 
     if key == "nats_per_note":
         value, count = figures.cost.sum(1), notes
     elif key.startswith("top_1"):
-        value, count = figures.right[:, ("top_1_pitch", "top_1_duration", "top_1").index(key)], notes
+        value, count = figures.right[:, TOPS.index(key)], notes
     else:
-        hit = {"hits@1": figures.rank <= 1, "hits@5": figures.rank <= 5, "map": 1 / figures.rank}
-        value, count = hit[key].astype(float), np.ones(len(figures.rank))
+        ranked = figures.gain if key.startswith(GAIN) else figures.rank
+        hit = dict(zip(RANKS, (ranked <= 1, ranked <= 5, 1 / ranked), strict=True))
+        value, count = hit[key.removeprefix(GAIN)].astype(float), np.ones(len(ranked))
     _, tune = np.unique(figures.tune[chosen], return_inverse=True)
     return np.bincount(tune, value[chosen]), np.bincount(tune, count[chosen])
 

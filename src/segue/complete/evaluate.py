@@ -1,11 +1,14 @@
 """Every figure of METRICS' melody row, of several networks at the same places of the same tunes.
 
-Likelihood and top-1 are of whole tunes, each from its first event. Completion ranking: at a bar line with at
-least eight bars before it, the true next four bars and four bars of other tunes in the same meter, relative
-to their keys (which is the transposition), are scored by their mean log-probability an event after the
-context. Infilling: two bars before a note are taken out; likelihood, top-1 and ranking of what stood there,
-given what goes before and comes after. A network that goes one way is asked twice: for the fill after what
-goes before, and for the fill and the two bars after it.
+Likelihood and top-1 are of whole tunes, each from its first event. Completion ranking: at a bar line with
+at least eight bars before it, the true next four bars and four bars of other tunes in the same meter,
+relative to their keys (which is the transposition), are scored by their mean log-probability an event after
+the context; and, as a second ranking, by how much more likely the context makes them than they are by
+themselves (the mutual information of Li et al. 2016, "A diversity-promoting objective function for neural
+conversation models"), which does not prefer what is likely anywhere. Infilling: two bars before a note are
+taken out; likelihood, top-1 and ranking of what stood there, given what goes before and comes after. A
+network that goes one way is asked twice: for the fill after what goes before, and for the fill and the two
+bars after it.
 
 Repetition says again what stood four bars before (in a gap: two); the Markov chain is `segue.metrics.markov`.
 """
@@ -13,7 +16,7 @@ Repetition says again what stood four bars before (in a gap: two); the Markov ch
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -43,6 +46,9 @@ _TOGETHER = 24
 
 #: Share of notes whose likeliest pitch, duration, and both are right.
 TOPS = ("top_1_pitch", "top_1_duration", "top_1")
+RANKS = ("hits@1", "hits@5", "map")
+#: What the names of the second ranking begin with.
+GAIN = "gain_"
 
 
 @dataclass(frozen=True)
@@ -61,7 +67,8 @@ class Candidate:
 class Figures:
     """What one approach does, an entry for each place (a whole tune, or a query): the number of its tune, its
     notes, `cost` in nats of pitch and of duration, (places, 2), how many notes' pitch, duration, and both are
-    the likeliest, (places, 3), and the truth's rank; None where the approach has no such.
+    the likeliest, (places, 3), the truth's rank, and its rank by what is gained through the context; None
+    where the approach has no such.
     """
 
     tune: np.ndarray
@@ -69,6 +76,7 @@ class Figures:
     cost: np.ndarray | None = None
     right: np.ndarray | None = None
     rank: np.ndarray | None = None
+    gain: np.ndarray | None = None
 
 
 def summary(figures: Figures, chosen: np.ndarray | None = None) -> dict[str, float]:
@@ -81,9 +89,11 @@ def summary(figures: Figures, chosen: np.ndarray | None = None) -> dict[str, flo
         row |= {"nats_per_note": pitch + duration, "pitch": pitch, "duration": duration}
     if figures.right is not None:
         row |= dict(zip(TOPS, (figures.right[chosen].sum(0) / notes).tolist(), strict=True))
-    if figures.rank is not None:
-        rank = figures.rank[chosen]
-        row |= {"hits@1": hits_at(rank, 1), "hits@5": hits_at(rank, 5), "map": mean_average_precision(rank)}
+    for prefix, ranked in (("", figures.rank), (GAIN, figures.gain)):
+        if ranked is not None:
+            rank = ranked[chosen]
+            found = hits_at(rank, 1), hits_at(rank, 5), mean_average_precision(rank)
+            row |= {f"{prefix}{name}": v for name, v in zip(RANKS, found, strict=True)}
     return row
 
 
@@ -213,6 +223,14 @@ def asked_for_both(query: Query) -> Asked:
     return _asked(cut, found, tracked(cut.tune, cut.first))
 
 
+def asked_alone(query: Query) -> Asked:
+    """What the candidates are by themselves, after nothing."""
+    cut = query.cut
+    found = [shifted(other, cut.start) for other in query.candidates]
+    asked = _asked(cut, found, Tracker(cut.tune.setting))
+    return replace(asked, prompt=Prompt(cut.tune.rows[:0]))
+
+
 def _asked(
     cut: Cut,
     found: list[tuple[list[int], Pairs]],
@@ -246,25 +264,39 @@ def _at_places(
     asked: Mapping[str, Callable[[Query], Asked]],
     ways: Callable[[Candidate], tuple[str, ...]],
 ) -> dict[str, tuple[Figures, ...]]:
-    answers: dict[tuple[str, str], list[_Answer]] = {}
-    used = {way for candidate in candidates.values() for way in ways(candidate)}
+    answers: dict[tuple[str, str], list[Answer]] = {}
+    used = sorted({way for candidate in candidates.values() for way in ways(candidate)})
     for k in range(0, len(queries), _TOGETHER):
         part = queries[k : k + _TOGETHER]
-        put = {way: [asked[way](query) for query in part] for way in sorted(used)}
+        put = {way: [asked[way](query) for query in part] for way in used}
+        alone = [asked_alone(query) for query in part]
         for name, candidate in candidates.items():
+            base = answers_to(candidate, alone)
             for way in ways(candidate):
-                answers.setdefault((name, way), []).extend(_answers(candidate, put[way]))
+                told_all = answers_to(candidate, put[way])
+                answers.setdefault((name, way), []).extend(
+                    replace(own, alone=by_itself.total) for own, by_itself in zip(told_all, base, strict=True)
+                )
     return {
-        name: tuple(_figures_of_queries(queries, answers[name, way]) for way in ways(candidate))
+        name: tuple(figures_of_queries(queries, answers[name, way]) for way in ways(candidate))
         for name, candidate in candidates.items()
     }
 
 
-#: Mean log-probability an event of each candidate, and what is thought of the truth.
-_Answer = tuple[np.ndarray, Judgement]
+@dataclass(frozen=True)
+class Answer:
+    """Log-probability in all of each candidate, (candidates,), and the number of its events; what is thought
+    of the truth; and the log-probability of each candidate by itself, if asked for.
+    """
+
+    total: np.ndarray
+    events: np.ndarray
+    truth: Judgement
+    alone: np.ndarray | None = None
 
 
-def _answers(candidate: Candidate, asked: list[Asked]) -> list[_Answer]:
+def answers_to(candidate: Candidate, asked: Sequence[Asked]) -> list[Answer]:
+    """What a network answers to queries."""
     heard = candidate.judge.start([told_prompt(candidate, a.prompt) for a in asked])
     windows = [
         Window(i, told(candidate, rows), tokens)
@@ -275,7 +307,8 @@ def _answers(candidate: Candidate, asked: list[Asked]) -> list[_Answer]:
     out = []
     for a in asked:
         own = [next(judged) for _ in a.rows]
-        out.append((np.array([j.log_probability.sum(1).mean() for j in own]), own[0]))
+        total = np.array([j.log_probability.sum() for j in own])
+        out.append(Answer(total, np.array([len(tokens) for tokens in a.tokens]), own[0]))
     return out
 
 
@@ -287,16 +320,21 @@ def told_prompt(candidate: Candidate, prompt: Prompt) -> Prompt:
     return Prompt(told(candidate, prompt.rows), reading)
 
 
-def _figures_of_queries(queries: Sequence[Query], answers: list[_Answer]) -> Figures:
-    notes, cost, right, rank = [], [], [], []
-    for query, (scores, judged) in zip(queries, answers, strict=True):
+def figures_of_queries(queries: Sequence[Query], answers: Sequence[Answer]) -> Figures:
+    """Figures from the answers to queries."""
+    notes, cost, right, rank, gain = [], [], [], [], []
+    for query, answer in zip(queries, answers, strict=True):
         truth = np.array(pairs(query.cut.tune, query.cut.first, query.cut.last))
         own = slice(0, len(truth))
         notes.append(int((truth[:, 0] != REST).sum()))
-        cost.append(-judged.log_probability[own].sum(0))
-        right.append(_right(truth, judged.top[own]))
-        rank.append(ranks(scores[None])[0])
-    return Figures(_tune_numbers(queries), *(np.array(values) for values in (notes, cost, right, rank)))
+        cost.append(-answer.truth.log_probability[own].sum(0))
+        right.append(_right(truth, answer.truth.top[own]))
+        rank.append(ranks((answer.total / answer.events)[None])[0])
+        if answer.alone is not None:
+            events = np.array([cut.last - cut.first for cut in query.candidates])
+            gain.append(ranks(((answer.total - answer.alone) / events)[None])[0])
+    columns = (np.array(values) for values in (notes, cost, right, rank))
+    return Figures(_tune_numbers(queries), *columns, np.array(gain) if gain else None)
 
 
 def _tune_numbers(queries: Sequence[Query]) -> np.ndarray:
@@ -313,13 +351,21 @@ def chain_at_places(chain_of: Callable[[Tune], MarkovChain], queries: Sequence[Q
     for query in queries:
         cut = query.cut
         chain, past = chain_of(cut.tune), pairs(cut.tune, 0, cut.first)
-        likely = [chain.log_probability(past, pairs(c.tune, c.first, c.last)) for c in query.candidates]
-        true = past[-chain.order :] + pairs(cut.tune, cut.first, cut.last)
-        first = len(true) - (cut.last - cut.first)
+        found = [pairs(c.tune, c.first, c.last) for c in query.candidates]
+        likely = [chain.log_probability(past, tokens) for tokens in found]
+        alone = [chain.log_probability([], tokens).sum() for tokens in found]
+        true = past[-chain.order :] + found[0]
+        first = len(true) - len(found[0])
         top = [chain.top(true[max(i - chain.order, 0) : i]) for i in range(first, len(true))]
-        scores = np.array([own.sum(1).mean() for own in likely])
-        answers.append((scores, Judgement(likely[0], np.array(top))))
-    return _figures_of_queries(queries, answers)
+        answers.append(
+            Answer(
+                np.array([own.sum() for own in likely]),
+                np.array([len(tokens) for tokens in found]),
+                Judgement(likely[0], np.array(top)),
+                np.array(alone),
+            )
+        )
+    return figures_of_queries(queries, answers)
 
 
 def repetition_at_places(queries: Sequence[Query], bars: int) -> Figures:

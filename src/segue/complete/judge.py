@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from segue.complete.features import COLUMN, NO_CHORD_ROW, OFFSETS, READING, SIZES, WIDTH
+from segue.complete.features import COLUMN, NO_CHORD_ROW, OFFSETS, READING, SIZES, WIDTH, pitch_logits
 from segue.complete.sampler import log_softmax
 from segue.runtime import Arrays, Model
 
@@ -131,15 +131,19 @@ class ModelJudge:
 
     def expect(self, heard: _Heard, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, _Heard]:
         """See `Judge`."""
-        out = self._model(x=self._inputs(rows), **heard.state, **heard.ahead)
+        out = self._call(rows, heard.state, heard.ahead)
         state = {given: out[taken] for taken, given in self._state.items()}
         return log_softmax(out["pitch"]), log_softmax(out["duration"]), _Heard(state, heard.ahead)
 
-    def _inputs(self, rows: np.ndarray) -> np.ndarray:
+    def _call(self, rows: np.ndarray, state: Arrays, ahead: Arrays) -> Arrays:
+        """The model's outputs for rows (n, features), `pitch` complete."""
         indices, width = (rows, WIDTH) if self._names is None else narrowed(rows, self._names)
         x = np.zeros((len(rows), width), np.float32)
         np.put_along_axis(x, indices, 1.0, 1)
-        return x
+        out = self._model(x=x, **state, **ahead)
+        if "interval" in out:
+            out = {**out, "pitch": pitch_logits(out["pitch"], out["interval"], rows)}
+        return out
 
     def _run(
         self, heard: _Heard, rows: list[np.ndarray], tokens: list[np.ndarray] | None = None
@@ -156,7 +160,7 @@ class ModelJudge:
             live = lengths > t
             # Those that have ended take any row, and keep their state.
             now = np.array([r[min(t, len(r) - 1)] if len(r) else _any_row() for r in rows])
-            out = self._model(x=self._inputs(now), **state, **heard.ahead)
+            out = self._call(now, state, heard.ahead)
             for taken, given in self._state.items():
                 own = live.reshape(-1, *[1] * (out[taken].ndim - 1))
                 state = {**state, given: np.where(own, out[taken], state[given])}

@@ -12,6 +12,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 MODULES = {
     "groove": "training.groove.train",
     "dynamics": "training.dynamics.train",
+    "melody-reference": "training.melody.reference",
     "melody": "training.melody.train",
     "harmony": "training.harmony.train",
     "accompaniment": "training.transfer.accompaniment.train",
@@ -58,7 +59,7 @@ def test_missing_data_are_named_before_anything_is_touched(tmp_path):
     (tmp_path / "groove").mkdir()
     done = snakemake("--forcerun", "groove", "--until", "groove", "--config", f"data={tmp_path}")
     assert done.returncode != 0
-    assert f"pop909, tunebooks are not in {tmp_path}" in done.stderr
+    assert f"pop909, tunebooks, weimar-jazz are not in {tmp_path}" in done.stderr
     assert {p: p.stat().st_mtime_ns for p in (REPOSITORY / "models").rglob("*") if p.is_file()} == before
 
 

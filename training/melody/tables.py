@@ -62,7 +62,7 @@ def tables(metrics: Mapping[str, Any]) -> str:
         _by_corpus(metrics["continuation"], gain, ".2f"),
         "### Gaps of two bars",
         "Two bars before a note are taken out; this model knows what goes before and comes after. The\n"
-        "reference goes one way: it is asked for the fill alone, and for the fill and the two bars after it,\n"
+        "reference goes one way: it is asked for the fill alone, and for fill and two bars after it,\n"
         f"and of each figure the better one is shown ({places['infilling']}).\n"
         "Nats a note / top-1 of what stood there:",
         _by_corpus(metrics["infilling"], ["nats_per_note", "top_1"], ".3f"),

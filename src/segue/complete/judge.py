@@ -113,8 +113,11 @@ class ModelJudge:
 
     def start(self, prompts: Sequence[Prompt]) -> _Heard:
         """See `Judge`."""
-        heard = _Heard(self._model.zero_state(len(prompts)), self._read(prompts))
-        return self._run(heard, [prompt.rows for prompt in prompts])[1]
+        ahead = self._read(prompts)
+        # What comes after a gap is known in the gap, not before it.
+        nothing = {name: np.zeros_like(value) for name, value in ahead.items()}
+        heard = _Heard(self._model.zero_state(len(prompts)), nothing)
+        return _Heard(self._run(heard, [prompt.rows for prompt in prompts])[1].state, ahead)
 
     def judge(self, heard: _Heard, windows: Sequence[Window]) -> list[Judgement]:
         """See `Judge`."""

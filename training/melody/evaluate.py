@@ -118,6 +118,23 @@ def measure(
     }
 
 
+def brief(metrics: dict[str, Any]) -> dict[str, Any]:
+    """The figures that a card's front matter holds: of each setting the rows over all corpora, and the nats a
+    note by corpus.
+    """
+    short: dict[str, Any] = {
+        name: {approach: rows["all"] for approach, rows in metrics[name].items()}
+        for name in SETTINGS
+        if name in metrics
+    }
+    short["nats_by_corpus"] = {
+        approach: {corpus: row["nats_per_note"] for corpus, row in rows.items()}
+        for approach, rows in metrics["whole_tunes"].items()
+        if "nats_per_note" in rows["all"]
+    }
+    return short
+
+
 def _masks(corpora: list[str]) -> dict[str, np.ndarray]:
     """Which places belong to all, to each corpus, and to each book."""
     own = np.array(corpora)

@@ -29,7 +29,7 @@ from training.common.export import export_model
 from training.common.weights import round_weights
 from training.melody.attention import COLUMNS, STATE, ReferenceNetwork, ReferenceStep
 from training.melody.card import DATA
-from training.melody.evaluate import by_corpus
+from training.melody.evaluate import brief, by_corpus
 from training.melody.examples import Example, load
 from training.melody.fit import fit
 from training.melody.judge import NetworkJudge
@@ -110,7 +110,7 @@ def front_matter(
             "floor": min(rows[name]["all"]["nats_per_note"] for name in ("markov", "markov_joint")),
             "better": "lower",
         },
-        "metrics": rows,
+        "metrics": brief({"whole_tunes": rows}),
         "training": {
             "command": f"python -m training.melody.reference --data ../shared/data --out models/{NAME} "
             f"--seed {seed}",

@@ -13,6 +13,7 @@ from test_complete import DEFAULTS, TWINKLE, WALTZ, Q, line, melodies, piece, ru
 
 from segue.archive import to_json
 from segue.complete.encoding import GRID
+from segue.complete.finish import clear_of
 from segue.complete.line import top_voice
 from segue.ingest import apply as ingest
 from segue.midi import write_midi
@@ -397,3 +398,20 @@ def test_the_documents_tell_every_setting():
     rows = [row.split("|")[1] for row in text.splitlines() if row.startswith("| `")]
     named = {name for cell in rows for name in cell.replace("`", "").replace(" ", "").split(",")}
     assert named == DEFAULTS.keys() - {"models", "backend"}
+
+
+def test_new_notes_keep_clear_of_others_at_their_pitch():
+    others = make_notes([0, 900, 3000, 5000], [1000, 600, 100, 900], [60, 60, 60, 62], 70)
+    new = make_notes(
+        [500, 1600, 2800, 3050, 5100, 1550], [400, 200, 400, 40, 100, 100], [60, 60, 60, 60, 60, 62], 80
+    )
+    # The first waits for a chain of two and has no time left; the fifth is at another pitch than what sounds.
+    kept = clear_of(new, others)
+    assert kept.tolist() == [
+        (1550, 100, 62, 80),
+        (1600, 200, 60, 80),
+        (2800, 200, 60, 80),
+        (5100, 100, 60, 80),
+    ]
+    assert clear_of(make_notes([500], [2000], [60], 80), others).tolist() == [(1500, 1000, 60, 80)]
+    assert clear_of(new, others[:0]).tolist() == new.tolist()

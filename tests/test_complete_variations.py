@@ -244,3 +244,19 @@ def test_every_style_can_be_asked_for(style):
     score, record = piece(line(TWINKLE[:24]))
     result = run(score, record, mode="continue", style=style)
     assert result.report["changed"]["notes"] > 0
+
+
+def test_the_shipped_model_copies_none_of_its_tunes():
+    """Dance tunes are where copies lie near: with the guard off there are some."""
+    found = {0: [], 8: []}
+    for name in ("melodies/clementine.mid", "notation/irish_washerwoman.abc", "songs/oh_susanna.mid"):
+        path = next(DEMONSTRATION.glob(f"{name.split('.')[0]}.*"))
+        score, record = read(path)
+        for limit, copies in found.items():
+            chosen = {"mode": "continue", "bars": 8, "style": "folk", "variations": 6, "copy_limit": limit}
+            result = run(score, record, **chosen)
+            assert "copies" not in result.report
+            copies += [v["longest_copy"] for v in result.report["variations"]]
+    assert max(found[0]) >= NOTES
+    assert max(found[8]) == 0
+    assert len(found[8]) >= 15

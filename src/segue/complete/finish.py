@@ -66,7 +66,8 @@ def clear_of(notes: np.ndarray, others: np.ndarray) -> np.ndarray:
         near = (others["pitch"] == pitch) & (begin < stop) & (end > onset)
         if not near.any():
             continue
-        onset = max(onset, int(end[near & (begin <= onset)].max(initial=0)))
+        while (over := near & (begin <= onset) & (end > onset)).any():
+            onset = int(end[over].max())
         stop = min(stop, int(begin[near & (begin >= onset)].min(initial=stop)))
         keep[i] = stop > onset
         out["onset_tick"][i], out["duration_tick"][i] = onset, max(stop - onset, 1)

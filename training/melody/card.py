@@ -54,7 +54,7 @@ def front_matter(
             "record": whole["reference"]["all"]["nats_per_note"],
             "better": "lower",
         },
-        "metrics": metrics,
+        "metrics": evaluate.brief(metrics),
         "split": {
             key: summary[key]
             for key in (

@@ -43,6 +43,14 @@ def test_leaps_want_to_be_answered(pitch, count):
     assert checks.unresolved_leaps(a(*pitch)) == count
 
 
+def test_strong_places_are_the_first_beat_and_the_middle():
+    four = [checks.is_strong_place(p, 48, 12) for p in (0, 12, 24, 36, 23)]
+    assert four == [True, False, True, False, False]
+    # In three there is no middle; in six eighths it is the second beat.
+    assert [checks.is_strong_place(p, 36, 12) for p in (0, 12, 18, 24)] == [True, False, False, False]
+    assert [checks.is_strong_place(p, 36, 18) for p in (0, 18)] == [True, True]
+
+
 def test_silence_is_what_no_note_covers():
     onset, length = a(12, 24, 60), a(12, 6, 12)
     assert checks.longest_silence(onset, length, 0, 96) == 30
@@ -74,7 +82,7 @@ def voice(pitch, step=12):
 
 def passage(pitch, closes=True):
     new = voice(pitch)
-    return Passage(new, new, 0, 12 * len(pitch), 48, 0, closes)
+    return Passage(new, new, new, 0, 12 * len(pitch), 48, 12, 12 * (len(pitch) - 1), closes)
 
 
 OWN = habits([voice((60, 62, 64, 65, 67, 65, 64, 62, 60))], 0, False, [(48, 0)])
@@ -108,6 +116,15 @@ def test_faults_are_what_the_melody_itself_does_not(pitch, failed):
 def test_a_note_before_other_music_need_not_be_stable():
     assert check([passage((60, 62), closes=False)], OWN)["ends_stable"]
     assert not check([passage((60, 62)), passage((62, 60))], OWN)["ends_stable"]
+
+
+def test_a_close_wants_a_strong_beat():
+    new = voice((64, 62, 60))
+    weak = Passage(new, new, new, 0, 36, 48, 12, 12, True)
+    figures = check([weak], OWN)
+    assert not figures["ends_on_strong_beat"]
+    assert faults(figures, OWN, 3) == ["ends_on_strong_beat"]
+    assert check([Passage(new, new, new, 0, 36, 48, 12, 12, False)], OWN)["ends_on_strong_beat"]
 
 
 def test_the_likeliest_comes_first_but_dullness_is_no_merit():

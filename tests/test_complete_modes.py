@@ -189,7 +189,7 @@ def test_malformed_pairs_are_told(marks, reasons, filled):
     score, record = piece(line(TWINKLE))
     region = marked(score, *((tick * Q, word) for tick, word in marks))
     result = run(region, record, mode="infill")
-    told = [entry["reason"] for entry in result.report["skipped"]]
+    told = [e["reason"] for e in result.report["skipped"] if "draws" not in e["reason"]]
     assert len(told) == len(reasons)
     assert all(reason in entry for reason, entry in zip(reasons, told, strict=True))
     assert spans(result.report) == [(a * Q, b * Q) for a, b in filled]
@@ -246,7 +246,7 @@ def test_share_0_gives_the_input_back_and_1_keeps_the_ends():
     result = run(score, record, mode="vary", share=0)
     assert result.score is score
     assert "share is 0" in result.report["skipped"][0]["reason"]
-    result = run(score, record, mode="vary", share=1)
+    result = run(score, record, mode="vary", share=1, copy_limit=0)
     old, new = notes_of(score), notes_of(result.score)
     assert new[0] == old[0]
     assert new[-1] == old[-1]

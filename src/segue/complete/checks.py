@@ -44,6 +44,11 @@ def ends_stable(pitch: int, tonic: int, minor: bool) -> bool:
     return (pitch - tonic) % 12 in ((0, 3, 7) if minor else (0, 4, 7))
 
 
+def is_strong_place(place: int, bar: int, beat: int) -> bool:
+    """Whether a place in the bar is its first beat, or the middle of a bar whose halves have whole beats."""
+    return place == 0 or (2 * place == bar and place % beat == 0)
+
+
 def longest_silence(onset: np.ndarray, length: np.ndarray, start: int, stop: int) -> int:
     """The longest time without a note in [start, stop), in the unit of the arrays."""
     sounding = np.maximum.accumulate(np.append(start, onset + length))

@@ -36,15 +36,18 @@ class Voice:
 class Passage:
     """New notes with the music right around them.
 
-    `new` is what was written in [start, stop) units; `around` the same with up to a bar before and the note
-    after. `closes`: nothing follows, so that the last note must be a place to end on.
+    `new` is what was written in [start, stop) units; `near` the same with the note before and two after,
+    `around` with the two bars before and the note after. `closes`: nothing follows, so that the last note
+    must be a place to end on.
     """
 
     new: Voice
+    near: Voice
     around: Voice
     start: int
     stop: int
     bar: int
+    beat: int
     origin: int
     closes: bool
 
@@ -78,12 +81,15 @@ def habits(voices: Sequence[Voice], tonic: int, minor: bool, bars: Sequence[tupl
 
 def check(passages: Sequence[Passage], own: Habits) -> dict[str, Any]:
     """The figures of all checks over the passages of a variation."""
-    ends = [p.new.pitch[-1] for p in passages if p.closes and len(p.new.pitch)]
+    ends = [p for p in passages if p.closes and len(p.new.pitch)]
     return {
         "outside_range": sum(checks.outside_range(p.new.pitch, own.lowest, own.highest) for p in passages),
         "longest_repetition": max(checks.longest_repetition(p.around.pitch) for p in passages),
-        "unresolved_leaps": sum(checks.unresolved_leaps(p.around.pitch) for p in passages),
-        "ends_stable": all(checks.ends_stable(int(e), own.tonic, own.minor) for e in ends),
+        "unresolved_leaps": sum(checks.unresolved_leaps(p.near.pitch) for p in passages),
+        "ends_stable": all(checks.ends_stable(int(p.new.pitch[-1]), own.tonic, own.minor) for p in ends),
+        "ends_on_strong_beat": all(
+            checks.is_strong_place(int(p.new.onset[-1] - p.origin) % p.bar, p.bar, p.beat) for p in ends
+        ),
         "longest_silence_bars": round(
             max(checks.longest_silence(p.new.onset, p.new.length, p.start, p.stop) / p.bar for p in passages),
             2,
@@ -101,6 +107,7 @@ def faults(figures: dict[str, Any], own: Habits, notes: int) -> list[str]:
         "longest_repetition": figures["longest_repetition"] > max(own.repetition, 3),
         "unresolved_leaps": figures["unresolved_leaps"] > own.leap_share * notes,
         "ends_stable": not figures["ends_stable"],
+        "ends_on_strong_beat": not figures["ends_on_strong_beat"],
         "longest_silence_bars": figures["longest_silence_bars"] > 1,
         "equal_bars": figures["equal_bars"] > max(own.bar_run, 2),
     }

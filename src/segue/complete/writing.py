@@ -208,12 +208,13 @@ def _follower(lines: Sequence[Line], line: Line, index: int, stop: int) -> tuple
 
 
 def _passage(line: Line, start: int, stop: int, closes: bool) -> Passage:
-    bar = line.setting.bar
-    first, last = line.note_before(start - bar) + 1, line.note_before(stop)
-    new = slice(line.note_before(start) + 1, last + 1)
-    around = slice(first, last + 2)
-    voices = (Voice(line.onset[s], line.length[s], line.pitch[s]) for s in (new, around))
-    return Passage(*voices, start, stop, bar, line.setting.origin, closes)
+    bar, origin = line.setting.bar, line.setting.origin
+    first, last = line.note_before(start) + 1, line.note_before(stop)
+    # Whole bars, so that equal ones can be told.
+    before = line.note_before(origin + ((start - origin) // bar - 2) * bar) + 1
+    parts = (slice(first, last + 1), slice(max(first - 1, 0), last + 3), slice(before, last + 2))
+    voices = (Voice(line.onset[s], line.length[s], line.pitch[s]) for s in parts)
+    return Passage(*voices, start, stop, bar, line.beat, origin, closes)
 
 
 def _tell(line: Line, spot: Spot, start: int, stop: int, notes: np.ndarray) -> dict[str, Any]:

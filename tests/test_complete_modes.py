@@ -14,7 +14,7 @@ from test_complete import DEFAULTS, TWINKLE, WALTZ, Q, line, melodies, piece, ru
 from segue.archive import to_json
 from segue.complete.encoding import GRID
 from segue.complete.finish import clear_of
-from segue.complete.line import top_voice
+from segue.complete.line import grid_shift, top_voice
 from segue.ingest import apply as ingest
 from segue.midi import write_midi
 from segue.score import MARKER, Meter, Tempo, Text, Track, make_notes
@@ -415,3 +415,30 @@ def test_new_notes_keep_clear_of_others_at_their_pitch():
     ]
     assert clear_of(make_notes([500], [2000], [60], 80), others).tolist() == [(1500, 1000, 60, 80)]
     assert clear_of(new, others[:0]).tolist() == new.tolist()
+
+
+@pytest.mark.parametrize("shift", [-100, -45, 60, 110])
+def test_a_melody_beside_the_grid_is_heard_as_if_on_it(shift):
+    plain, record = piece(line(TWINKLE, start=16 * Q))
+    aside = line(TWINKLE, start=16 * Q)
+    aside["onset_tick"] += shift
+    moved, _ = piece(aside)
+    marks = ((32 * Q, "segue:infill"), (40 * Q, "segue:end"))
+    for mode in ("infill", "continue", "vary"):
+        results = [run(marked(s, *marks), record, mode=mode, temperature=0) for s in (plain, moved)]
+        first, second = (notes_of(r.score) for r in results)
+        assert [(n[0] + shift, *n[1:]) for n in first] == second
+        assert results[1].report["grid"]["moved_ticks"] == shift
+        assert "grid" not in results[0].report
+
+
+def test_scattered_onsets_are_on_the_grid():
+    rng = np.random.default_rng(0)
+    on_grid = np.arange(40) * 240
+    assert grid_shift(on_grid + rng.integers(-60, 60, 40)) == 0
+    assert grid_shift(on_grid + 100) == 100
+    assert grid_shift(on_grid - 100) == -100
+    assert grid_shift(on_grid + 30) == 0
+    assert grid_shift(on_grid[:7] + 100) == 0
+    # Triplets gather around three places.
+    assert grid_shift(np.arange(40) * 320) == 0

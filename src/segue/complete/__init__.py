@@ -63,6 +63,9 @@ def apply(
         report["skipped"].append({"reason": reason})
         return StageResult(score, report)
     report["track"] = melody.index
+    if shift := melody.lines[-1].shift:
+        reason = "the melody stands beside the file's sixteenths, and so do the new notes"
+        report["grid"] = {"moved_ticks": shift, "reason": reason}
     model = models["melody"]
     plan = plan_spots(score, melody, settings, model, report)
     if plan.is_empty:

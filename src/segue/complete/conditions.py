@@ -58,7 +58,8 @@ def find_chords(
 
 def with_chords(line: Line, symbols: Symbols) -> Line:
     """The line, and the chords under it in its setting."""
-    units = [round((tick - line.meter.tick) / TICKS_PER_UNIT) for tick in symbols.ticks]
+    # To the nearest sixteenth: melody and accompaniment may stand beside the grid together.
+    units = [3 * round((tick - line.meter.tick) / (3 * TICKS_PER_UNIT)) for tick in symbols.ticks]
     stop = (symbols.stop_tick - line.meter.tick) // TICKS_PER_UNIT
     chords = Chords.from_symbols(units, symbols.labels, stop)
     return replace(line, setting=replace(line.setting, chords=chords))

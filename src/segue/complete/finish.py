@@ -37,9 +37,9 @@ def notes_from_events(
     if not notes:
         return out
     start, token, length = np.array(notes, np.int64).T
-    onset = line.meter.tick + start * TICKS_PER_UNIT
+    onset = line.zero_tick + start * TICKS_PER_UNIT
     onset = np.maximum(onset, np.minimum(before_tick, onset + TICKS_PER_UNIT))
-    written = line.meter.tick + (start + length) * TICKS_PER_UNIT
+    written = line.zero_tick + (start + length) * TICKS_PER_UNIT
     duration = np.maximum(np.round((written - onset) * line.touch).astype(np.int64), 1)
     if after_tick is not None:
         duration = np.maximum(np.minimum(onset + duration, after_tick) - onset, 1)

@@ -31,6 +31,10 @@ _LEGATO = 1.5
 #: Parts of its written length that a note sounds, at the least.
 _SHORTEST_TOUCH = 0.5
 _FAR = 2**31 - 1
+#: How closely onsets must gather around one place in a sixteenth (0 to 1), and how many it takes, to tell
+#: that a melody stands beside the grid.
+_GATHERED = 0.9
+_LEAST_NOTES = 8
 #: The columns of a `Line`, one entry a note.
 _COLUMNS = ("onset", "length", "pitch", "velocity", "onset_tick", "end_tick")
 
@@ -57,13 +61,20 @@ class Line:
     velocity: np.ndarray
     onset_tick: np.ndarray
     end_tick: np.ndarray
+    #: Ticks by which the melody as a whole stands behind the file's grid (before it: negative).
+    shift: int = 0
 
     def __len__(self) -> int:
         return len(self.onset)
 
     def tick(self, unit: int) -> int:
         """Tick of the score at `unit`."""
-        return self.meter.tick + unit * TICKS_PER_UNIT
+        return self.zero_tick + unit * TICKS_PER_UNIT
+
+    @property
+    def zero_tick(self) -> int:
+        """Tick of unit 0: the start of the stretch, or of the melody's own bar where it stands beside it."""
+        return self.meter.tick + self.shift
 
     @property
     def beat(self) -> int:
@@ -79,7 +90,7 @@ class Line:
         tick = notes["onset_tick"].astype(np.int64)
         end = tick + notes["duration_tick"]
         unit = units_of(self, notes)
-        length = np.maximum(np.round((end - self.meter.tick) / TICKS_PER_UNIT).astype(np.int64) - unit, 1)
+        length = np.maximum(np.round((end - self.zero_tick) / TICKS_PER_UNIT).astype(np.int64) - unit, 1)
         fresh = (unit, length, notes["pitch"], notes["velocity"], tick, end)
         own = int(self.onset[self.own]) if self.own < len(self) else 0
         joined = {
@@ -190,12 +201,26 @@ def melody_lines(score: Score, track: Track, key: dict, style: str | None) -> li
         chosen = notes[first:last]
         if last <= own or len(chosen) < 2:
             continue
-        units = snap((chosen["onset_tick"] - meter.tick) / TICKS_PER_UNIT)
+        shift = grid_shift(chosen["onset_tick"].astype(np.int64) - meter.tick)
+        units = snap((chosen["onset_tick"] - meter.tick - shift) / TICKS_PER_UNIT)
         keep = np.concatenate([[True], np.diff(units) > 0])
         own = int(keep[: own - first].sum())
         if keep.sum() >= 2:
-            lines.append(_line(chosen[keep], units[keep], own, meter, stop, key, style))
+            lines.append(_line(chosen[keep], units[keep], own, meter, stop, key, style, shift))
     return lines
+
+
+def grid_shift(ticks: np.ndarray) -> int:
+    """Ticks by which onsets (ticks from a bar line) stand behind the sixteenths of the file, all alike.
+
+    0 where they are on it, or are too few or too scattered to tell. Recordings that were given a tempo
+    afterwards stand so, and their sixteenths would be taken for triplets.
+    """
+    step = 3 * TICKS_PER_UNIT
+    mean = np.exp(2j * np.pi * ticks / step).mean()
+    shift = round(float(np.angle(mean)) / (2 * np.pi) * step)
+    tells = len(ticks) >= _LEAST_NOTES and abs(mean) >= _GATHERED and abs(shift) >= TICKS_PER_UNIT // 2
+    return shift if tells else 0
 
 
 def _stretches(score: Score) -> list[tuple[Meter, int | None]]:
@@ -218,11 +243,13 @@ def _line(
     stop: int | None,
     key: dict,
     style: str | None,
+    shift: int,
 ) -> Line:
     bar = max(meter.bar_ticks // TICKS_PER_UNIT, 1)
     onset_tick = notes["onset_tick"].astype(np.int64)
     end_tick = onset_tick + notes["duration_tick"]
-    length = np.maximum(np.round((end_tick - meter.tick) / TICKS_PER_UNIT).astype(np.int64) - units, 1)
+    length = np.round((end_tick - meter.tick - shift) / TICKS_PER_UNIT).astype(np.int64)
+    length = np.maximum(length - units, 1)
     pitch = notes["pitch"].astype(np.int64)
     setting = Setting(
         reference_tonic(int(key["tonic"]), pitch),
@@ -232,12 +259,12 @@ def _line(
         first_bar(int(units[0]), bar),
     )
     velocity = notes["velocity"].astype(np.int64)
-    return Line(setting, meter, stop, own, units, length, pitch, velocity, onset_tick, end_tick)
+    return Line(setting, meter, stop, own, units, length, pitch, velocity, onset_tick, end_tick, shift)
 
 
 def units_of(line: Line, notes: np.ndarray) -> np.ndarray:
     """Where the notes of a NOTE array begin, in units of the line's stretch; int64, of the same shape."""
-    return snap((notes["onset_tick"].astype(np.int64) - line.meter.tick) / TICKS_PER_UNIT)
+    return snap((notes["onset_tick"].astype(np.int64) - line.zero_tick) / TICKS_PER_UNIT)
 
 
 def silences(line: Line, least: int) -> np.ndarray:

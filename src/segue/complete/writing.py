@@ -202,7 +202,7 @@ def _follower(lines: Sequence[Line], line: Line, index: int, stop: int) -> tuple
         return line.setting.token(int(line.pitch[after])), int(line.onset[after])
     for later in lines[index + 1 :]:
         if later.own < len(later):
-            unit = later.tick(int(later.onset[later.own])) - line.meter.tick
+            unit = later.tick(int(later.onset[later.own])) - line.zero_tick
             return line.setting.token(int(later.pitch[later.own])), unit // TICKS_PER_UNIT
     return None
 

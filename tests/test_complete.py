@@ -326,10 +326,11 @@ def test_of_chords_only_the_top_line_is_heard_and_nothing_is_lost():
     below["pitch"] -= 7
     score, record = piece(make_all(tune, below))
     assert score.tracks[0].notes[top_voice(score.tracks[0].notes)]["pitch"].tolist() == tune["pitch"].tolist()
-    result = run(score, record, mode="continue", temperature=0)
+    result = run(score, record, mode="continue", bars=2, temperature=0)
     alone, _ = piece(tune)
     assert [n[2] for n in added(score, result.score)] == [
-        n[2] for n in added(alone, run(alone, record, mode="continue", temperature=0, lowest=53).score)
+        n[2]
+        for n in added(alone, run(alone, record, mode="continue", bars=2, temperature=0, lowest=53).score)
     ]
 
 

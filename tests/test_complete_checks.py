@@ -75,6 +75,22 @@ def test_equal_bars_in_a_row():
     assert checks.longest_bar_run(a(), a(), 48) == 0
 
 
+def test_loops_are_cells_said_again_and_again():
+    def loop(*pitch, times=None):
+        onset = np.cumsum([0, *(times or [6] * (len(pitch) - 1))])
+        return checks.longest_loop(onset, a(*pitch))
+
+    assert loop(60, 62, 64, 65, 67) == 1
+    # The time to what follows counts, so that the last note says nothing yet.
+    assert loop(*(60, 62) * 4, 60) == 4
+    assert loop(*(60, 62, 64, 62, 65) * 3, 60) == 3
+    # The same pitches in another rhythm are no loop, and one note repeated is a matter of its own.
+    assert loop(*(60, 62) * 4, 60, times=[6, 12, 6, 6, 3, 9, 6, 4]) < 3
+    assert loop(*(60,) * 12) == 1
+    assert loop(60) == 1
+    assert loop() == 1
+
+
 def voice(pitch, step=12):
     onset = np.arange(len(pitch)) * step
     return Voice(onset, np.full(len(pitch), step), a(*pitch))
@@ -102,7 +118,7 @@ def test_habits_are_the_melodys_own():
         ((62, 64, 64, 64, 64, 60), ["longest_repetition"]),
         ((62, 72, 67, 64, 60), ["outside_range"]),
         ((60, 52, 50, 62, 64), ["outside_range", "unresolved_leaps"]),
-        ((60, 64) * 6 + (60,), ["equal_bars"]),
+        ((60, 64) * 6 + (60,), ["equal_bars", "loop"]),
     ],
 )
 def test_faults_are_what_the_melody_itself_does_not(pitch, failed):

@@ -10,6 +10,8 @@ import numpy as np
 
 #: Semitones from which on an interval is a leap that wants an answer: a minor sixth.
 LEAP = 8
+#: Notes of the longest cell that a loop is looked for of.
+CELL = 12
 
 
 def outside_range(pitch: np.ndarray, lowest: int, highest: int) -> int:
@@ -71,3 +73,20 @@ def longest_bar_run(onset: np.ndarray, pitch: np.ndarray, bar: int, origin: int 
         run = run + 1 if n in content and content[n] == content.get(n - 1) else 1
         longest = max(longest, run)
     return longest
+
+
+def longest_loop(onset: np.ndarray, pitch: np.ndarray) -> int:
+    """The most times in a row that a cell of 2 to `CELL` notes, not all of one pitch, is said: 1 means once.
+
+    A cell is the same where its pitches and the times between its onsets are, wherever in the bar.
+    """
+    times = np.diff(onset)
+    keys = pitch[:-1].astype(np.int64) * 4096 + np.minimum(times, 4095)
+    most = 1
+    for lag in range(2, min(CELL, len(keys) // 2) + 1):
+        same = keys[lag:] == keys[:-lag]
+        edges = np.flatnonzero(np.diff(same.astype(np.int8), prepend=0, append=0))
+        for start, stop in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
+            if len(set(pitch[start : start + lag].tolist())) > 1:
+                most = max(most, 1 + (stop - start) // lag)
+    return most

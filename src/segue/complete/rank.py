@@ -21,6 +21,8 @@ from segue.complete import checks
 _DULL = 0.4
 #: What a failed check costs, in nats an event.
 _FAULT = 0.25
+#: Times that a cell may be said in a row, even if the melody itself says none so often.
+LONGEST_LOOP = 3
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class Habits:
     repetition: int
     leap_share: float
     bar_run: int
+    loop: int
 
 
 def habits(voices: Sequence[Voice], tonic: int, minor: bool, bars: Sequence[tuple[int, int]]) -> Habits:
@@ -76,6 +79,7 @@ def habits(voices: Sequence[Voice], tonic: int, minor: bool, bars: Sequence[tupl
         max(checks.longest_repetition(v.pitch) for v in voices),
         sum(checks.unresolved_leaps(v.pitch) for v in voices) / max(len(pitch), 1),
         max(checks.longest_bar_run(v.onset, v.pitch, *b) for v, b in zip(voices, bars, strict=True)),
+        max(checks.longest_loop(v.onset, v.pitch) for v in voices),
     )
 
 
@@ -94,6 +98,7 @@ def check(passages: Sequence[Passage], own: Habits) -> dict[str, Any]:
             max(checks.longest_silence(p.new.onset, p.new.length, p.start, p.stop) / p.bar for p in passages),
             2,
         ),
+        "loop": max(checks.longest_loop(p.around.onset, p.around.pitch) for p in passages),
         "equal_bars": max(
             checks.longest_bar_run(p.around.onset, p.around.pitch, p.bar, p.origin) for p in passages
         ),
@@ -110,6 +115,7 @@ def faults(figures: dict[str, Any], own: Habits, notes: int) -> list[str]:
         "ends_on_strong_beat": not figures["ends_on_strong_beat"],
         "longest_silence_bars": figures["longest_silence_bars"] > 1,
         "equal_bars": figures["equal_bars"] > max(own.bar_run, 2),
+        "loop": figures["loop"] > max(own.loop, LONGEST_LOOP),
     }
     return [name for name, bad in failed.items() if bad]
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from segue.complete import checks
 from segue.complete.context import after_events, past_events
 from segue.complete.copies import STEPS, CopyIndex, Guard, longest_match, longest_run
 from segue.complete.draft import Draft, Melody, extent, replaced_notes, span, too_short
@@ -16,14 +17,14 @@ from segue.complete.encoding import TICKS_PER_UNIT
 from segue.complete.finish import clear_of, notes_from_events
 from segue.complete.line import Line, units_of
 from segue.complete.plan import VARIED, Spot, closings
-from segue.complete.rank import Passage, Voice
+from segue.complete.rank import LONGEST_LOOP, Passage, Voice
 from segue.complete.sampler import Place, Taste, Written, allowed_pitches, write
 from segue.runtime import Model
 
-#: Times that a place is written until it holds no copy, and not again what stood there if that was to be
-#: varied; each time a little more adventurous.
+#: Times that a place is written until it holds no copy, is no loop, and not again what stood there if that
+#: was to be varied; each time a little more adventurous.
 _ATTEMPTS = 5
-_HEAT = 0.3
+_HEAT, _MORE_HEAT, _MORE_CHOICE = 0.3, 0.1, 0.05
 #: Bars before a closing note from which on the model knows it.
 _GOAL_BARS = 2
 
@@ -134,6 +135,16 @@ class _Job:
         notes = notes_from_events(self.whole, events, *self.ticks_around)
         return clear_of(notes, draft.others(self.melody.track, self.gone))
 
+    @cached_property
+    def own_loop(self) -> int:
+        """How often the melody itself says a cell in a row."""
+        return checks.longest_loop(self.whole.onset, self.whole.pitch)
+
+    def is_looping(self, line: Line) -> bool:
+        """Whether `line`, which has the new notes, says a cell there more often than the melody does."""
+        around = _passage(line, *self.extent, closes=False).around
+        return checks.longest_loop(around.onset, around.pitch) > max(self.own_loop, LONGEST_LOOP)
+
     def is_as_it_was(self, notes: np.ndarray) -> bool:
         """Whether the notes are those that stood in the spot."""
         whole, spot = self.whole, self.spot
@@ -149,8 +160,9 @@ def _write_alike(job: _Job, drafts: list[Draft], model: Model, style: Style) -> 
     guard = job.guard if style.forbids else None
     pitches = allowed_pitches(setting, job.melody.lowest, job.melody.highest)
     for attempt in range(_ATTEMPTS):
-        heat = max(style.temperature, _HEAT * attempt) if attempt else style.temperature
-        taste = Taste(heat, style.top_p, pitches, longest_rest=setting.bar // 2)
+        heat = max(style.temperature + _MORE_HEAT * attempt, _HEAT * attempt)
+        choice = min(style.top_p + _MORE_CHOICE * attempt, 1.0)
+        taste = Taste(heat, choice, pitches, longest_rest=setting.bar // 2)
         again: list[Draft] = []
         written = write(model, place, taste, [draft.rng for draft in drafts], guard)
         for draft, made in zip(drafts, written, strict=True):
@@ -158,7 +170,8 @@ def _write_alike(job: _Job, drafts: list[Draft], model: Model, style: Style) -> 
             line = job.line.with_notes(notes) if len(notes) else job.line
             copy = longest_run(job.guard.copied(*_window(line, *job.extent))) if job.guard else 0
             copied = bool(copy) and style.forbids
-            if attempt < _ATTEMPTS - 1 and (copied or (varied and job.is_as_it_was(notes))):
+            unwanted = copied or (varied and job.is_as_it_was(notes)) or job.is_looping(line)
+            if attempt < _ATTEMPTS - 1 and unwanted:
                 again.append(draft)
             elif copied and varied:
                 reason = "whatever was written repeated a training tune, so that the notes stay"

@@ -21,6 +21,7 @@ from segue.complete.encoding import (
     duration_token,
 )
 from segue.complete.features import multi_hot, pitch_logits
+from segue.complete.loops import Loops
 from segue.complete.tracker import Tracker, reading_rows
 from segue.runtime import Model
 
@@ -171,8 +172,16 @@ def fitting_durations(start: int, stop: int) -> np.ndarray:
 class _Voice:
     """One of the continuations that are written together."""
 
-    def __init__(self, tracker: Tracker, start: int, notes: list[tuple[int, int]], rng: np.random.Generator):
+    def __init__(
+        self,
+        tracker: Tracker,
+        loops: Loops,
+        start: int,
+        notes: list[tuple[int, int]],
+        rng: np.random.Generator,
+    ) -> None:
         self.tracker = tracker
+        self.loops = loops
         self.at = start
         self.rng = rng
         self.made: list[tuple[int, int, int]] = []
@@ -186,7 +195,9 @@ class _Voice:
         if pitch is not None:
             self.onsets.append(self.at)
             self.pitches.append(pitch)
-        self.tracker.push(self.at, token, duration_token(length))
+        duration = duration_token(length)
+        self.tracker.push(self.at, token, duration)
+        self.loops.add(token, duration)
         self.at += length
 
 
@@ -220,7 +231,8 @@ def write(
         for start, token in zip(place.past.start.tolist(), place.past.pitch.tolist(), strict=True)
         if token != REST
     ]
-    voices = [_Voice(walker.tracker.copy(), place.start, notes, rng) for rng in rngs]
+    loops = Loops(place.past)
+    voices = [_Voice(walker.tracker.copy(), loops.copy(), place.start, notes, rng) for rng in rngs]
     count = len(voices)
     state, ahead = np.repeat(walker.state, count, 0), np.repeat(walker.ahead, count, 0)
     rows = [voice.tracker.row(voice.at, _goal(place, voice.at)) for voice in voices]
@@ -261,6 +273,7 @@ def _choose(
     allowed = taste.pitches.copy()
     # A rest at the join would leave the end open, two in a row would add up to a hole.
     allowed[REST] = bool(rests.any()) and bool(voice.made) and voice.made[-1][1] != REST
+    allowed = _without(allowed, np.array(voice.loops.forbidden(), np.int64))
     allowed = _unforbidden(place.setting, voice, guard, allowed)
     token = pick(pitch_logits, allowed, taste, voice.rng)
     lengths = rests if token == REST else fits
@@ -281,11 +294,14 @@ def _unforbidden(setting: Setting, voice: _Voice, guard: Guard | None, allowed: 
     tokens = np.flatnonzero(allowed[:REST])
     pitches = tokens + setting.pitch(0)
     bad = guard.forbidden(voice.onsets[-STEPS:], voice.pitches[-STEPS:], voice.at, pitches)
-    if bad.all():
-        return allowed
+    return _without(allowed, tokens[bad])
+
+
+def _without(allowed: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+    """The allowed pitch tokens without some; all of them where no note would be left."""
     kept = allowed.copy()
-    kept[tokens[bad]] = False
-    return kept
+    kept[tokens] = False
+    return kept if kept[:REST].any() else allowed
 
 
 def _lead(

@@ -42,28 +42,12 @@ class MelodyNetwork(nn.Module):
         self.skip_interval = nn.Parameter(torch.zeros(WIDTH, INTERVALS))
         self.skip_duration = nn.Parameter(torch.zeros(WIDTH, len(DURATIONS)))
         self.dropout = nn.Dropout(dropout)
-        #: Share of a row's features that the training blanks out, so that none is leant on too much.
-        self.blanked = 0.0
         self.register_buffer("index", torch.from_numpy(INTERVAL_INDEX), persistent=False)
 
-    def bag(
-        self, rows: torch.Tensor, table: torch.Tensor, weights: torch.Tensor | None = None
-    ) -> torch.Tensor:
-        """Sum of the table's rows that `rows` (batch, steps, features) name, each times its weight (batch *
-        steps, features); (batch, steps, columns).
-        """
+    def bag(self, rows: torch.Tensor, table: torch.Tensor) -> torch.Tensor:
+        """Sum of the table's rows that `rows` (batch, steps, features) name, (batch, steps, columns)."""
         batch, steps, count = rows.shape
-        total = nn.functional.embedding_bag(
-            rows.reshape(-1, count), table, mode="sum", per_sample_weights=weights
-        )
-        return total.view(batch, steps, -1)
-
-    def weights(self, rows: torch.Tensor) -> torch.Tensor | None:
-        """Weights of the features of `rows`: some are blanked out in training, the others make up for it."""
-        if not (self.training and self.blanked):
-            return None
-        kept = torch.rand(rows.shape[0] * rows.shape[1], rows.shape[2]) > self.blanked
-        return kept.float() / (1 - self.blanked)
+        return nn.functional.embedding_bag(rows.reshape(-1, count), table, mode="sum").view(batch, steps, -1)
 
     def read(self, reading: torch.Tensor) -> torch.Tensor:
         """States (batch, steps + 1, ahead) before and after each event read, from rows in the order read."""
@@ -77,14 +61,13 @@ class MelodyNetwork(nn.Module):
 
         `rows` (batch, steps, features) indices; `ahead` (batch, steps, ahead) what was read, None: nothing.
         """
-        weights = self.weights(rows)
-        x = self.dropout(torch.relu(self.bag(rows, self.embed, weights) + self.embed_bias))
+        x = self.dropout(torch.relu(self.bag(rows, self.embed) + self.embed_bias))
         if ahead is None:
             ahead = x.new_zeros(*x.shape[:2], self.ahead)
         out, last = self.gru(torch.cat([x, ahead], -1), state)
         joined = torch.cat([self.dropout(out), x], -1)
         skip = torch.cat([self.skip_pitch, self.skip_interval, self.skip_duration], 1)
-        direct = self.bag(rows, skip, weights)
+        direct = self.bag(rows, skip)
         pitches, intervals, durations = direct.split([PITCH_TOKENS, INTERVALS, len(DURATIONS)], -1)
         intervals = nn.functional.pad(self.interval(joined) + intervals, (0, 1))
         # Rows that pad a batch hold zeros, which name no note.

@@ -39,8 +39,6 @@ from training.melody.network import MelodyNetwork, MelodyStep
 
 RUNS = Path("training/runs/melody")
 EPOCHS, RATE, DROPOUT = 18, 3e-3, 0.2
-#: The last epochs, in which features are blanked out (`MelodyNetwork.blanked`), with their rate.
-LAST_EPOCHS, LAST_RATE, BLANKED = 6, 1e-3, 0.2
 #: How coarse the weights are stored; see `training.common.weights`.
 WEIGHTS = "int8"
 STORED_EXAMPLES, STORED_STEPS = 4, 10
@@ -123,17 +121,6 @@ def _timed(action: Callable[[], T]) -> tuple[float, T]:
     return time.thread_time() - began, result
 
 
-def learn(train: list[Example], valid: list[Example], seed: int) -> float:
-    """Train the network, in two parts; its weights and the seconds of CPU that it took lie in `RUNS` then."""
-    network = MelodyNetwork(dropout=DROPOUT)
-    seconds = fit(network, train, valid, seed, EPOCHS, RUNS / f"first-{seed}.pt", RATE)
-    torch.manual_seed(seed)
-    network.blanked = BLANKED
-    seconds += fit(network, train, valid, seed + 1, LAST_EPOCHS, RUNS / f"seed-{seed}.pt", LAST_RATE)
-    (RUNS / f"seed-{seed}.json").write_text(json.dumps({"seconds": round(seconds)}))
-    return seconds
-
-
 def trained(seed: int = 0) -> MelodyNetwork:
     """The trained network, weights as they are shipped."""
     network = MelodyNetwork(dropout=DROPOUT)
@@ -162,10 +149,10 @@ def main() -> None:
     torch.manual_seed(args.seed)
     train, valid, summary = load(args.data, RUNS)
     print(json.dumps(summary, indent=1), flush=True)
-    if args.evaluate_only:
-        seconds = json.loads((RUNS / f"seed-{args.seed}.json").read_text())["seconds"]
-    else:
-        seconds = learn(train, valid, args.seed)
+    checkpoint = RUNS / f"seed-{args.seed}.pt"
+    if not args.evaluate_only:
+        fit(MelodyNetwork(dropout=DROPOUT), train, valid, args.seed, EPOCHS, checkpoint, RATE)
+    seconds = torch.load(checkpoint.with_suffix(".resume.pt"), weights_only=False)["state"]["seconds"]
     network = trained(args.seed)
     tunes, others, _ = load_tunes(args.data, RUNS)
     copies = write_copies(tunes, args.out, others)
@@ -180,7 +167,7 @@ def main() -> None:
     training = {
         "command": "python -m training.melody.train --data ../shared/data --out models/melody "
         f"--seed {args.seed}",
-        "epochs": EPOCHS + LAST_EPOCHS,
+        "epochs": EPOCHS,
         "seconds": round(seconds),
         "seed": args.seed,
         "seeds": 1,

@@ -186,8 +186,8 @@ triplets.
   sheets).
 - Solos in their own keys alone: 3.93 nats a note after three epochs, 3.86 after two with other keys.
 - What a head of the chord's own would add (pitch as a step above the chord's root) is 0.5 % on solos and 1 %
-  on lead sheets that have chords. Features blanked out in further epochs lower solos by 0.7 %, if nothing else
-  is learned then, and do not help the rest. Neither is in.
+  on lead sheets that have chords. Features blanked out in further epochs lower solos by 0.7 % where nothing
+  else is learned in these, and do not help the rest. Neither is in.
 - A grouping of near-duplicates by runs of intervals with rhythm alone let a reel and its clog, nearly the
   same notes in even and dotted rhythm, fall on both sides of the split; runs without rhythm were added. Runs
   that are mostly one repeated note joined tunes that are not alike; they no longer count.

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from segue.complete.features import FEATURES
-from training.melody import evaluate
+from training.melody.evaluate import brief
+from training.melody.tables import tables
 
 DATA = [
     {
@@ -54,7 +55,7 @@ def front_matter(
             "record": whole["reference"]["all"]["nats_per_note"],
             "better": "lower",
         },
-        "metrics": evaluate.brief(metrics),
+        "metrics": brief(metrics),
         "split": {
             key: summary[key]
             for key in (
@@ -148,7 +149,7 @@ Weights as they are shipped. The 95 % interval over tunes of the headline is
 {front["headline"]["interval_95"]}. The reference is [MelodyRNN's architecture](../melody-reference/card.md),
 trained by the same script on the same tunes, solos in other keys included.
 
-{evaluate.tables(metrics)}
+{tables(metrics)}
 
 Endings: the likelihood of a section end tells the last note of a tune from a random inner note with an area
 under the ROC of {endings["area_under_roc"]}. With the stage's thresholds

@@ -109,6 +109,7 @@ def measure(
     }
     return {
         **{name: by_corpus(found[name], corpora[name]) for name in SETTINGS},
+        "interval_95": interval_of_nats(tunes["model"][0]),
         "against_reference": {
             name: differences(found[name]["model"], found[name]["reference"], corpora[name])
             for name in SETTINGS
@@ -116,6 +117,11 @@ def measure(
         "places": {name: _counts(asked[name]) for name in asked},
         "overlap_area": _overlap(networks, chain, asked["continuation"], seed),
     }
+
+
+def interval_of_nats(figures: Figures) -> list[float]:
+    """The 95 % interval over tunes of the nats a note."""
+    return [round(bound, 4) for bound in interval_of_ratio(figures.cost.sum(1), figures.notes)]
 
 
 def brief(metrics: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from segue.complete import checks
 from segue.complete.context import after_events, past_events
 from segue.complete.copies import STEPS, CopyIndex, Guard, longest_match, longest_run
 from segue.complete.draft import Draft, Melody, extent, replaced_notes, span, too_short
@@ -17,12 +16,12 @@ from segue.complete.encoding import TICKS_PER_UNIT
 from segue.complete.finish import clear_of, notes_from_events
 from segue.complete.line import Line, units_of
 from segue.complete.plan import VARIED, Spot, closings
-from segue.complete.rank import LONGEST_LOOP, Passage, Voice
+from segue.complete.rank import Passage, Voice
 from segue.complete.sampler import Place, Taste, Written, allowed_pitches, write
 from segue.runtime import Model
 
-#: Times that a place is written until it holds no copy, is no loop, and not again what stood there if that
-#: was to be varied; each time a little more adventurous.
+#: Times that a place is written until it holds no copy, and not again what stood there if that was to be
+#: varied; each time a little more adventurous.
 _ATTEMPTS = 5
 _HEAT, _MORE_HEAT, _MORE_CHOICE = 0.3, 0.1, 0.05
 #: Bars before a closing note from which on the model knows it.
@@ -135,16 +134,6 @@ class _Job:
         notes = notes_from_events(self.whole, events, *self.ticks_around)
         return clear_of(notes, draft.others(self.melody.track, self.gone))
 
-    @cached_property
-    def own_loop(self) -> int:
-        """How often the melody itself says a cell in a row."""
-        return checks.longest_loop(self.whole.onset, self.whole.pitch)
-
-    def is_looping(self, line: Line) -> bool:
-        """Whether `line`, which has the new notes, says a cell there more often than the melody does."""
-        around = _passage(line, *self.extent, closes=False).around
-        return checks.longest_loop(around.onset, around.pitch) > max(self.own_loop, LONGEST_LOOP)
-
     def is_as_it_was(self, notes: np.ndarray) -> bool:
         """Whether the notes are those that stood in the spot."""
         whole, spot = self.whole, self.spot
@@ -170,7 +159,7 @@ def _write_alike(job: _Job, drafts: list[Draft], model: Model, style: Style) -> 
             line = job.line.with_notes(notes) if len(notes) else job.line
             copy = longest_run(job.guard.copied(*_window(line, *job.extent))) if job.guard else 0
             copied = bool(copy) and style.forbids
-            unwanted = copied or (varied and job.is_as_it_was(notes)) or job.is_looping(line)
+            unwanted = copied or (varied and job.is_as_it_was(notes))
             if attempt < _ATTEMPTS - 1 and unwanted:
                 again.append(draft)
             elif copied and varied:

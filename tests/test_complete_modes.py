@@ -176,7 +176,10 @@ def test_a_region_may_begin_with_the_melody_or_lie_behind_it():
         ([(8, "segue:end")], ["without a segue:infill"], []),
         ([(8, "segue:infill"), (12, "segue:infill"), (16, "segue:end")], ["second segue:infill"], [(8, 16)]),
         ([(8, "segue:infill"), (12, "segue:end"), (16, "segue:end")], ["without a"], [(8, 12)]),
-        ([(8, "segue:infill"), (8, "segue:end"), (12, "segue:end")], ["without a"], [(8, 12)]),
+        ([(8, "segue:infill"), (8, "segue:end"), (12, "segue:end")], ["is empty", "without a"], []),
+        ([(8, "segue:end"), (8, "segue:infill")], ["is empty"], []),
+        ([(8, "segue: infill"), (12, " SEGUE:End")], [], [(8, 12)]),
+        ([(8, "segue:fill"), (12, "Segue:stop")], ["'segue:fill' is unknown", "'Segue:stop' is unknown"], []),
         (
             [(8, "segue:infill"), (12, "segue:infill"), (12, "segue:end"), (16, "segue:end")],
             [],

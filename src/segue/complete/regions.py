@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,11 @@ import numpy as np
 from segue.complete.encoding import TICKS_PER_UNIT, snap
 from segue.complete.line import Line
 from segue.complete.plan import NO_CONTEXT, REGION, VARIED, Spot
-from segue.score import MARKER, Score, Text
+from segue.score import Score, Text
 
 BEGIN, END = "segue:infill", "segue:end"
+#: What every marker that is meant for this stage begins with.
+_OURS = "segue:"
 
 
 @dataclass(frozen=True)
@@ -30,23 +33,37 @@ def marked_regions(score: Score) -> tuple[list[Region], list[dict[str, Any]]]:
     regions: list[Region] = []
     wrong: list[dict[str, Any]] = []
     begun: Text | None = None
-    marks = [(t, t.text.strip().lower()) for t in score.markers()]
-    # An end and a beginning at one tick: the one region ends before the next begins.
-    for text, word in sorted(marks, key=lambda m: (m[0].tick, m[1] == BEGIN)):
-        if word == BEGIN and begun is not None:
-            reason = f"a second {BEGIN} before the {END} of the first one, which holds"
-            wrong.append({"at_tick": text.tick, "reason": reason})
-        elif word == BEGIN:
-            begun = text
-        elif word == END and begun is None:
-            wrong.append({"at_tick": text.tick, "reason": f"{END} without a {BEGIN} before it"})
-        elif word == END:
-            if text.tick > begun.tick:
-                regions.append(Region(begun.tick, text.tick, (begun, text)))
-            begun = None
+    words = [(text, _word(text)) for text in score.markers()]
+    ours = sorted(((t, w) for t, w in words if w), key=lambda mark: mark[0].tick)
+    for _, together in groupby(ours, key=lambda mark: mark[0].tick):
+        # At one tick a region that has begun ends before the next one begins; else what begins comes first.
+        for text, word in sorted(together, key=lambda mark: (mark[1] == BEGIN) == (begun is not None)):
+            reason = ""
+            if word not in (BEGIN, END):
+                reason = f"the marker {text.text.strip()!r} is unknown; there are {BEGIN} and {END}"
+            elif word == BEGIN and begun is not None:
+                reason = f"a second {BEGIN} before the {END} of the first one, which holds"
+            elif word == BEGIN:
+                begun = text
+            elif begun is None:
+                reason = f"{END} without a {BEGIN} before it"
+            else:
+                if text.tick > begun.tick:
+                    regions.append(Region(begun.tick, text.tick, (begun, text)))
+                else:
+                    reason = f"the region is empty: its {END} stands where it begins"
+                begun = None
+            if reason:
+                wrong.append({"at_tick": text.tick, "reason": reason})
     if begun is not None:
         regions.append(Region(begun.tick, None, (begun,)))
     return regions, wrong
+
+
+def _word(text: Text) -> str:
+    """A marker without case and blanks if it is, or wants to be, one of ours; else empty."""
+    word = "".join(text.text.lower().split())
+    return word if word.startswith(_OURS) else ""
 
 
 def region_spot(lines: Sequence[Line], region: Region, melody_end: int) -> tuple[Spot | None, str]:
@@ -149,4 +166,4 @@ def without_markers(score: Score, regions: list[Region]) -> tuple[Text, ...]:
 
 def has_markers(score: Score) -> bool:
     """Whether any marker is one of ours, in its place or not."""
-    return any(t.kind == MARKER and t.text.strip().lower() in (BEGIN, END) for t in score.texts)
+    return any(_word(text) for text in score.markers())

@@ -112,7 +112,7 @@ class Walker:
         """How likely the last event ends a section, 0..1, when it ends at `start` (units); nothing is
         kept.
         """
-        logit = float(np.round(self._run(self.tracker.row(start))["end"][0, 0], _DECIMALS))
+        logit = float(rounded(self._run(self.tracker.row(start))["end"])[0, 0])
         return 1.0 / (1.0 + math.exp(-logit))
 
     def surprise(self, start: int, pitch: int, duration: int) -> float:
@@ -120,7 +120,7 @@ class Walker:
         out = self._run(self.tracker.row(start))
         self.state = out["h_next"]
         self.tracker.push(start, pitch, duration)
-        return -float(log_softmax(out["pitch"][0])[pitch] + log_softmax(out["duration"][0, pitch])[duration])
+        return _surprise(rounded(out["pitch"][0]), rounded(out["duration"][0]), pitch, duration)
 
 
 def expect(
@@ -139,6 +139,16 @@ def read_ahead(model: Model, setting: Setting, after: Events) -> np.ndarray:
     for row in reversed(reading_rows(after, setting, AHEAD_MEMORY)):
         summary = model(x=multi_hot([row]), h=idle, ahead=summary)["ahead_next"]
     return summary
+
+
+def rounded(output: np.ndarray) -> np.ndarray:
+    """A network's output as decisions and records use it, float64, the same from both backends."""
+    return np.round(output.astype(np.float64), _DECIMALS)
+
+
+def _surprise(pitch_logits: np.ndarray, duration_logits: np.ndarray, pitch: int, duration: int) -> float:
+    """Nats of an event (tokens) under logits of pitch (P,) and of duration for each pitch (P, D)."""
+    return -float(log_softmax(pitch_logits)[pitch] + log_softmax(duration_logits[pitch])[duration])
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
@@ -265,8 +275,7 @@ def _choose(
     ahead: np.ndarray,
 ) -> None:
     """Choose the voice's next event and add it; outputs and states are those of its row."""
-    pitch_logits = np.round(pitch_out.astype(np.float64), _DECIMALS)
-    duration_logits = np.round(duration_out.astype(np.float64), _DECIMALS)
+    pitch_logits, duration_logits = rounded(pitch_out), rounded(duration_out)
     at, stop, goal = voice.at, place.stop, place.goal
     fits = fitting_durations(at, stop)
     rests = fits & (taste.longest_rest >= _LENGTHS)
@@ -282,8 +291,7 @@ def _choose(
         length = DURATIONS[pick(duration_logits[token], lengths, taste, voice.rng)]
     if goal is not None and at + length == stop == goal[1] and token != REST:
         token = _lead(model, voice, length, goal, pitch_logits, allowed, state, ahead, taste)
-    voice.nats -= float(log_softmax(pitch_logits)[token])
-    voice.nats -= float(log_softmax(duration_logits[token])[duration_token(length)])
+    voice.nats += _surprise(pitch_logits, duration_logits, token, duration_token(length))
     voice.add(token, length, None if token == REST else place.setting.pitch(token))
 
 
@@ -328,7 +336,7 @@ def _lead(
         rows.append(tracker.row(goal[1]))
     rows += rows[:1] * (_LEADS - len(rows))
     out = expect(model, rows, np.tile(state, (_LEADS, 1)), np.tile(ahead, (_LEADS, 1)))
-    reach = log_softmax(np.round(out["pitch"].astype(np.float64), _DECIMALS))[: len(order), goal[0]]
+    reach = log_softmax(rounded(out["pitch"]))[: len(order), goal[0]]
     total = np.full(len(logits), -np.inf)
     total[order] = np.round(logits[order] + reach, _DECIMALS)
     return pick(total, np.isfinite(total), taste, voice.rng)

@@ -17,8 +17,12 @@ from training.melody.attention import (  # noqa: E402
     ReferenceNetwork,
     ReferenceStep,
 )
+from training.melody.card import front_matter, prose  # noqa: E402
+from training.melody.evaluate import BOOKS, endings, measure  # noqa: E402
+from training.melody.examples import encode_tune  # noqa: E402
 from training.melody.judge import NetworkJudge  # noqa: E402
 from training.melody.network import MelodyNetwork  # noqa: E402
+from training.melody.tune import Tune  # noqa: E402
 
 
 def random_rows(rng, *shape):
@@ -153,3 +157,54 @@ def test_a_free_first_axis_takes_any_number_of_rows(tmp_path):
 def test_a_slice_is_refused_where_the_first_axis_is_to_be_free(tmp_path):
     with pytest.raises(ValueError, match="slice"):
         write_tflite(Sliced().eval(), {"x": (1, 4)}, tmp_path / "a.tflite", batch=True)
+
+
+def random_tune(rng, corpus, number):
+    onset = np.cumsum(rng.choice([6, 6, 12], 160))
+    onset -= onset[0]
+    return Tune(
+        name=f"{corpus}/{number}",
+        corpus=corpus,
+        style="folk" if corpus in BOOKS else "pop",
+        meter=(4, 4),
+        tonic=0,
+        mode="major",
+        onset=onset,
+        duration=np.diff(onset, append=onset[-1] + 12),
+        pitch=60 + rng.choice([0, 2, 4, 5, 7, 9, 11], len(onset)),
+        section_end=(len(onset) - 1,),
+        chords=((0, "C"), (48, "G7")),
+    )
+
+
+def test_the_card_is_made_of_what_is_measured():
+    rng = np.random.default_rng(0)
+    tunes = [
+        encode_tune(random_tune(rng, corpus, k), 1, k) for corpus in (BOOKS[0], "pop909") for k in range(4)
+    ]
+    torch.manual_seed(0)
+    ours = NetworkJudge(MelodyNetwork(size=8, hidden=8, ahead=8, rank=4).eval())
+    reference = NetworkJudge(ReferenceNetwork(size=8, rank=4).eval())
+    metrics = measure(ours, reference, tunes, tunes, 0, places=3)
+    metrics["endings"] = endings(tunes, ours.ends([tune.rows for tune in tunes]), [0.1], 0)
+    counts = dict.fromkeys((BOOKS[0], "pop909"), 4)
+    summary = dict.fromkeys(("tunes", "training_tunes", "validation_tunes"), counts)
+    numbers = (
+        *("training_events", "validation_events", "groups"),
+        *("tunes_with_a_near_duplicate", "largest_group"),
+    )
+    summary |= dict.fromkeys(numbers, 1)
+    times = dict.fromkeys(
+        ("call", "call_of_8", "context_of_64_events", "two_bars_16_notes", "two_bars_16_notes_8_times"), 1.0
+    )
+    copies = {"grams": 5, "kib": 1, "false_positives": 0.1, "of_validation": {"folk": 0.25}}
+    front = front_matter(metrics, summary, {"seed": 0}, {"onnx": times, "tflite": times}, copies)
+    headline = front["headline"]
+    low, high = headline["interval_95"]
+    assert low < headline["value"] < high
+    # Chains that have learned these very tunes; the networks have learned nothing.
+    assert headline["floor"] < headline["value"]
+    text = prose(metrics, summary, front)
+    assert f"{headline['value']:.3f}" in text
+    for heading in ("Next note", "The next four bars", "Gaps of two bars", "Against the reference"):
+        assert f"### {heading}" in text

@@ -17,8 +17,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from segue.complete.encoding import REST, STYLES
-from segue.complete.features import COLUMN, NO_CHORD_ROW, OFFSETS, READING
+from segue.complete.encoding import REST
+from segue.complete.features import READING
+from segue.complete.judge import hidden, hidden_style
 from segue.complete.sampler import AHEAD_MEMORY
 from training.melody.examples import Example, reading
 
@@ -30,7 +31,6 @@ END_WEIGHT = 0.3
 #: How often an epoch visits a tune of a corpus (there are few lead sheets), and copies of it in other keys.
 VISITS = {"openewld": 2}
 MOVED_VISITS = 2
-_STYLE_UNKNOWN = OFFSETS["style"] + len(STYLES)
 
 
 @dataclass(frozen=True)
@@ -57,16 +57,6 @@ class Batch:
     end: torch.Tensor
 
 
-def hide(rows: np.ndarray, style: bool, chords: bool) -> np.ndarray:
-    """A copy of rows, int64, without style or chords."""
-    rows = rows.astype(np.int64)
-    if style:
-        rows[:, COLUMN["style"]] = _STYLE_UNKNOWN
-    if chords:
-        rows[:, COLUMN["chord"] : COLUMN["chord"] + len(NO_CHORD_ROW)] = NO_CHORD_ROW
-    return rows
-
-
 def window(
     example: Example,
     start: int,
@@ -87,7 +77,7 @@ def window(
         read = np.where((ahead >= 0) & (ahead < end), end - ahead, 0)
         after = reading(example.rows[start : end + 1])[::-1].astype(np.int64)
         if not style:
-            after[:, READING.index("style")] = _STYLE_UNKNOWN
+            after = hidden_style(after)
     target = np.stack(
         [
             np.append(example.events.pitch, -1)[start:stop],
@@ -95,7 +85,7 @@ def window(
             np.concatenate([[-1], example.end.astype(np.int64)])[start:stop],
         ]
     )
-    return Window(hide(source[start:stop], not style, not chords), after, read, target)
+    return Window(hidden(source[start:stop], not style, not chords), after, read, target)
 
 
 def random_window(example: Example, start: int, stop: int, rng: np.random.Generator, ahead: bool) -> Window:

@@ -23,6 +23,7 @@ import torch
 
 from segue.complete.encoding import PITCH_TOKENS, Events
 from segue.complete.features import OFFSETS, WIDTH, multi_hot
+from segue.complete.judge import hidden
 from segue.complete.plan import FINISHED, FINISHED_STABLE
 from segue.complete.sampler import MEMORY, Place, Taste, Walker, write
 from segue.runtime import Model
@@ -33,7 +34,7 @@ from training.melody.card import front_matter, prose
 from training.melody.copies import NAME, write_copies
 from training.melody.data import load_tunes
 from training.melody.examples import Example, load
-from training.melody.fit import fit, hide, window
+from training.melody.fit import fit, window
 from training.melody.judge import NetworkJudge
 from training.melody.network import MelodyNetwork, MelodyStep
 
@@ -53,7 +54,7 @@ def stored_examples(network: MelodyNetwork, valid: list[Example]) -> tuple[dict[
     chosen = valid[:: max(len(valid) // STORED_EXAMPLES, 1)][:STORED_EXAMPLES]
     x, ahead, target = [], [], []
     for i, example in enumerate(chosen):
-        rows = hide(example.rows[:STORED_STEPS], True, True)
+        rows = hidden(example.rows[:STORED_STEPS], True, True)
         x.append(np.stack([multi_hot([row]) for row in rows]))
         read = window(example, 0, STORED_STEPS, 0).reading[None]
         with torch.no_grad():
@@ -132,7 +133,7 @@ def measure(network: MelodyNetwork, train: list[Example], valid: list[Example], 
     """Every figure of the card, on validation tunes."""
     ours = NetworkJudge(network)
     metrics = evaluate.measure(ours, NetworkJudge(reference.trained()), train, valid, seed)
-    ends = ours.ends([hide(example.rows, True, True) for example in valid])
+    ends = ours.ends([hidden(example.rows, True, True) for example in valid])
     thresholds = sorted({*THRESHOLDS, FINISHED, FINISHED_STABLE})
     return {**metrics, "endings": evaluate.endings(valid, ends, thresholds, seed)}
 

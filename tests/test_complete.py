@@ -207,8 +207,8 @@ def drums():
     ("notes", "role", "reason"),
     [
         (line(TWINKLE), "chords", "no track has the role of melody"),
-        (line([60]), "melody", "1 notes"),
-        (line([]), "melody", "0 notes"),
+        (line([60]), "melody", "fewer than the two notes"),
+        (line([]), "melody", "fewer than the two notes"),
     ],
 )
 def test_without_a_melody_nothing_happens_and_the_report_says_so(notes, role, reason):
@@ -233,12 +233,14 @@ def test_drums_alone_and_an_unknown_key():
 def test_a_track_can_be_named_or_numbered():
     other = Track(name="Flute", channel=1, notes=line(TWINKLE[:10]))
     score, record = piece(line(TWINKLE), more=(other, drums()))
-    for wanted in ("Flute", "1"):
+    for wanted in ("Flute", "1", 1):
         result = run(score, record, mode="continue", track=wanted)
         assert result.report["track"] == 1
         assert result.score.tracks[0] is score.tracks[0]
         assert added(score, result.score, 1)
-    assert "no track 'Oboe'" in run(score, record, track="Oboe").report["skipped"][0]["reason"]
+    reason = run(score, record, track="Oboe").report["skipped"][0]["reason"]
+    assert "no track 'Oboe'; there are" in reason
+    assert "1 'Flute'" in reason
     assert "percussion" in run(score, record, track="Kit").report["skipped"][0]["reason"]
 
 

@@ -92,7 +92,7 @@ def _melody(score: Score, record: Record, settings: Settings) -> tuple[Melody | 
         return None, "the key is unknown"
     track = score.tracks[index]
     if len(track.notes) < 2:
-        return None, f"the melody has {len(track.notes)} notes, and two are needed to hear what comes next"
+        return None, "the melody has fewer than the two notes that are needed to hear what comes next"
     style = None if settings["style"] == "auto" else settings["style"]
     lines = melody_lines(score, track, key, style)
     if not lines:

@@ -132,17 +132,19 @@ class Line:
         return start + int(-(-sounding // self.setting.bar)) * self.setting.bar
 
 
-def melody_track(score: Score, record: Record, wanted: str) -> tuple[int | None, str]:
+def melody_track(score: Score, record: Record, wanted: str | int) -> tuple[int | None, str]:
     """Index of the melody's track, or None and the reason in one sentence.
 
     `wanted` is "auto" (the track with the role of melody that has the most notes), a track's name, or its
     number counted from 0.
     """
     if wanted != "auto":
+        wanted = str(wanted)
         names = [t.name for t in score.tracks]
         index = names.index(wanted) if wanted in names else int(wanted) if wanted.isdigit() else -1
         if not 0 <= index < len(score.tracks):
-            return None, f"there is no track {wanted!r}"
+            there = ", ".join(f"{i} {name!r}" for i, name in enumerate(names))
+            return None, f"there is no track {wanted!r}; there are {there}"
         if score.tracks[index].is_drum:
             return None, f"track {wanted!r} is percussion"
         return index, ""

@@ -85,6 +85,13 @@ def test_total_counts_the_bars_in_other_meters():
     result = run(score, record, mode="continue", until="total", bars=10)
     # Two bars in four and eight in three.
     assert spans(result.report)[-1][1] == (8 + 8 * 3) * Q
+    # Where only the first part stands beside the grid, it has no more bars for it.
+    for shift in (-100, 100):
+        aside = tune.copy()
+        aside["onset_tick"][:8] += shift
+        moved, _ = piece(aside, meters=score.meters)
+        result = run(moved, record, mode="continue", until="total", bars=10)
+        assert spans(result.report)[-1][1] == (8 + 8 * 3) * Q
     pickup, record = piece(line([62, *TWINKLE[:14]]), meters=(Meter(0, 1, 4), Meter(Q, 4, 4)))
     result = run(pickup, record, mode="continue", until="total", bars=8)
     assert spans(result.report)[-1][1] == (1 + 8 * 4) * Q

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from segue.complete.draft import Melody, span, split_by_room
-from segue.complete.encoding import Events, events_from_notes
+from segue.complete.encoding import TICKS_PER_UNIT, Events, events_from_notes
 from segue.complete.line import Line
 from segue.complete.plan import (
     GAP,
@@ -223,7 +223,8 @@ def _bars_before(score: Score, melody: Melody) -> int:
     if last.onset_tick[0] <= first.onset_tick[0]:
         return 0
     starts = bar_starts(score)
-    ends = [first.tick(first.setting.origin), last.tick(last.setting.origin)]
+    # Bar lines of the file, which a melody that stands beside the grid does not move.
+    ends = [line.meter.tick + line.setting.origin * TICKS_PER_UNIT for line in (first, last)]
     begun, ended = np.searchsorted(starts, ends)
     return -int(ended - begun) * last.setting.bar
 

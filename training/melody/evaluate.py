@@ -6,7 +6,6 @@ figures by corpus, and how sure the differences to the reference are.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,12 +13,15 @@ import numpy as np
 from segue.complete.encoding import CENTRE, DURATIONS, PITCH_TOKENS
 from segue.complete.evaluate import (
     GAIN,
+    LOWER,
     RANKS,
     TOPS,
     Candidate,
     Figures,
     at_continuations,
     at_gaps,
+    better,
+    better_of,
     chain_at_places,
     chain_on_tunes,
     repetition_at_places,
@@ -48,8 +50,6 @@ from training.melody.judge import NetworkJudge
 PLACES, WRITTEN = 200, 60
 #: The three books of folk tunes count as one corpus and are shown beside it.
 BOOKS = ("airdsAirs", "oneills1850", "ryansMammoth")
-#: Figures that are better when lower; all others when higher.
-LOWER = ("nats_per_note", "pitch", "duration")
 SETTINGS = ("whole_tunes", "continuation", "infilling")
 
 Rows = dict[str, dict[str, dict[str, float]]]
@@ -156,14 +156,9 @@ def by_corpus(found: dict[str, tuple[Figures, ...]], corpora: list[str]) -> Rows
     for name, ways in found.items():
         out[name] = {}
         for corpus, chosen in _masks(corpora).items():
-            rows = [summary(figures, chosen) for figures in ways]
-            row = {key: _better(key)([r[key] for r in rows]) for key in rows[0]}
+            row = better([summary(figures, chosen) for figures in ways])
             out[name][corpus] = {key: round(value, 4) for key, value in row.items()}
     return out
-
-
-def _better(key: str) -> Callable[[list[float]], float]:
-    return min if key in LOWER else max
 
 
 def differences(
@@ -179,7 +174,7 @@ def differences(
             if key in ("pitch", "duration"):
                 continue
             values = [summary(way, chosen)[key] for way in reference]
-            best = reference[values.index(_better(key)(values))]
+            best = reference[values.index(better_of(key, values))]
             own, count = _parts(ours[0], key, chosen)
             other, _ = _parts(best, key, chosen)
             if key in LOWER:

@@ -42,8 +42,8 @@ from segue.metrics.melody import hits_at, mean_average_precision, ranks
 
 #: Queries whose candidates are scored together.
 _TOGETHER = 24
-
-
+#: Figures that are better when lower; all others when higher.
+LOWER = ("nats_per_note", "pitch", "duration")
 #: Share of notes whose likeliest pitch, duration, and both are right.
 TOPS = ("top_1_pitch", "top_1_duration", "top_1")
 RANKS = ("hits@1", "hits@5", "map")
@@ -95,6 +95,16 @@ def summary(figures: Figures, chosen: np.ndarray | None = None) -> dict[str, flo
             found = hits_at(rank, 1), hits_at(rank, 5), mean_average_precision(rank)
             row |= {f"{prefix}{name}": v for name, v in zip(RANKS, found, strict=True)}
     return row
+
+
+def better_of(key: str, values: Sequence[float]) -> float:
+    """The better one of several values of a figure."""
+    return (min if key in LOWER else max)(values)
+
+
+def better(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Of each figure the better one of several rows."""
+    return {key: better_of(key, [row[key] for row in rows]) for key in rows[0]}
 
 
 # ---- whole tunes ---------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from segue.complete.evaluate import (
     Figures,
     at_continuations,
     at_gaps,
+    better,
     chain_at_places,
     chain_on_tunes,
     repetition_at_places,
@@ -120,7 +121,7 @@ def melody_table(
         )
     if not places or not holes:
         notes.append("a ranking needs two pieces in one meter that are long enough")
-    cuts = [query.cut for query in places[:: max(len(places) // WRITTEN, 1)]]
+    cuts = [query.cut for query in places[:: max(-(-len(places) // WRITTEN), 1)]]
     if cuts and chain_of:
         areas = overlaps(networks, chain_of, cuts, seed)
         parts["overlap of four bars"] = {
@@ -141,12 +142,6 @@ def _ranked(
         rows["markov"] = summary(chain_at_places(chain_of, queries))
     rows["repetition"] = summary(repetition_at_places(queries, bars))
     return rows
-
-
-def better(rows: list[dict[str, float]]) -> dict[str, float]:
-    """Of each figure the better one: nats low, all others high."""
-    lower = ("nats_per_note", "pitch", "duration")
-    return {key: (min if key in lower else max)(row[key] for row in rows) for key in rows[0]}
 
 
 def _chains(pieces: Sequence[Piece]) -> tuple[Callable[[Tune], MarkovChain] | None, str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from segue.complete.features import FEATURES
 from training.melody.evaluate import brief
-from training.melody.tables import tables
+from training.melody.tables import markdown, tables
 
 DATA = [
     {
@@ -82,11 +82,8 @@ def _latency_table(latency: dict[str, dict[str, float]]) -> str:
         "two_bars_16_notes": "writing 16 notes, about two bars",
         "two_bars_16_notes_8_times": "the same in eight ways at once",
     }
-    lines = ["| ms | ONNX Runtime | TFLite |", "| --- | --- | --- |"]
-    lines += [
-        f"| {label} | {latency['onnx'][k]:.3f} | {latency['tflite'][k]:.3f} |" for k, label in names.items()
-    ]
-    return "\n".join(lines)
+    rows = [[label, f"{latency['onnx'][k]:.3f}", f"{latency['tflite'][k]:.3f}"] for k, label in names.items()]
+    return markdown(["ms", "ONNX Runtime", "TFLite"], rows)
 
 
 def _counts(counts: dict[str, int]) -> str:

@@ -122,7 +122,7 @@ def clean(tune: Tune) -> Tune | None:
     )
 
 
-def _cached(path: Path, make: Callable[[], T]) -> T:
+def cached(path: Path, make: Callable[[], T]) -> T:
     """What `make` gives, from the file where it has been made before."""
     if path.is_file():
         with open(path, "rb") as stream:
@@ -187,4 +187,4 @@ def load_tunes(data: Path, cache: Path) -> tuple[list[Tune], list[Tune], dict]:
         train, valid, counts = split_tunes(tunes)
         return train, valid, {"tunes": dict(Counter(t.corpus for t in tunes)), "left_out": lost, **counts}
 
-    return _cached(cache / f"tunes-{TUNES_VERSION}.pickle", make)
+    return cached(cache / f"tunes-{TUNES_VERSION}.pickle", make)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -21,7 +20,7 @@ from segue.complete.encoding import (
 )
 from segue.complete.features import COLUMN, READING
 from segue.complete.tracker import Tracker, encode
-from training.melody.data import load_tunes
+from training.melody.data import cached, load_tunes
 from training.melody.tune import Tune
 
 #: Raised whenever the encoding changes, so that a stale cache is not used.
@@ -164,20 +163,16 @@ def _encode_plain(job: tuple[Tune, int, int]) -> Example:
 
 def load(data: Path, cache: Path) -> tuple[list[Example], list[Example], dict]:
     """Training and validation examples and a summary, from `cache` where it holds the same data."""
-    path = cache / f"examples-{CACHE_VERSION}.pickle"
-    if path.is_file():
-        with open(path, "rb") as stream:
-            return pickle.load(stream)
-    train, valid, summary = load_tunes(data, cache)
-    with get_context("spawn").Pool(2) as pool:
-        train = pool.map(_encode, [(tune, GAP_VARIANTS, i) for i, tune in enumerate(train)], chunksize=64)
-        valid = pool.map(_encode_plain, [(tune, 1, i) for i, tune in enumerate(valid)], chunksize=64)
-    summary = {
-        **summary,
-        "training_events": sum(len(e.events) for e in train),
-        "validation_events": sum(len(e.events) for e in valid),
-    }
-    cache.mkdir(parents=True, exist_ok=True)
-    with open(path, "wb") as stream:
-        pickle.dump((train, valid, summary), stream, protocol=5)
-    return train, valid, summary
+
+    def make() -> tuple[list[Example], list[Example], dict]:
+        train, valid, summary = load_tunes(data, cache)
+        with get_context("spawn").Pool(2) as pool:
+            train = pool.map(_encode, [(tune, GAP_VARIANTS, i) for i, tune in enumerate(train)], chunksize=64)
+            valid = pool.map(_encode_plain, [(tune, 1, i) for i, tune in enumerate(valid)], chunksize=64)
+        events = {
+            "training_events": sum(len(e.events) for e in train),
+            "validation_events": sum(len(e.events) for e in valid),
+        }
+        return train, valid, summary | events
+
+    return cached(cache / f"examples-{CACHE_VERSION}.pickle", make)

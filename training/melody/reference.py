@@ -22,17 +22,17 @@ from segue.complete.encoding import DURATIONS, PITCH_TOKENS
 from segue.complete.evaluate import Candidate, Figures, chain_on_tunes, summary, whole_tunes
 from segue.complete.judge import hidden, narrowed
 from segue.complete.places import pairs
-from segue.metrics.bootstrap import interval_of_ratio
 from segue.metrics.markov import MarkovChain
 from segue.runtime import Model
 from training.common.export import export_model
 from training.common.weights import round_weights
 from training.melody.attention import COLUMNS, STATE, ReferenceNetwork, ReferenceStep
 from training.melody.card import DATA
-from training.melody.evaluate import brief, by_corpus
+from training.melody.evaluate import brief, by_corpus, interval_of_nats
 from training.melody.examples import Example, load
 from training.melody.fit import fit
 from training.melody.judge import NetworkJudge
+from training.melody.tables import markdown
 
 RUNS = Path("training/runs/melody-reference")
 MELODY_RUNS = Path("training/runs/melody")
@@ -99,14 +99,13 @@ def front_matter(
 ) -> dict[str, Any]:
     """The card's front matter beside what the exporter adds."""
     reference = rows["reference"]["all"]
-    low, high = interval_of_ratio(tunes.cost.sum(1), tunes.notes)
     return {
         "task": "the reference of melody completion: MelodyRNN's architecture on the same tunes",
         "data": DATA,
         "headline": {
             "metric": "NLL in nats a note (pitch and duration, validation)",
             "value": reference["nats_per_note"],
-            "interval_95": [round(low, 4), round(high, 4)],
+            "interval_95": interval_of_nats(tunes),
             "floor": min(rows[name]["all"]["nats_per_note"] for name in ("markov", "markov_joint")),
             "better": "lower",
         },
@@ -127,12 +126,11 @@ def prose(front: dict[str, Any], rows: dict[str, dict[str, dict[str, float]]]) -
     names = {"reference": "this network", "reference_told_style": "this network, told the style"}
     names |= {"markov": "order-2 Markov, pitch then duration", "markov_joint": "order-2 Markov, joint events"}
     corpora = list(rows["reference"])
-    lines = [["NLL, nats a note", *corpora], ["---"] * (len(corpora) + 1)]
-    lines += [
+    lines = [
         [label, *(f"{rows[name][corpus]['nats_per_note']:.3f}" for corpus in corpora)]
         for name, label in names.items()
     ]
-    table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    table = markdown(["NLL, nats a note", *corpora], lines)
     times = front["latency_ms"]
     return f"""
 # melody-reference: MelodyRNN's architecture on our tunes

@@ -160,7 +160,8 @@ def note_name(pitch_class: int, key: Mapping[str, Any] | None = None) -> str:
     return "FCGDAEB"[letter] + ("#" * accidentals if accidentals > 0 else "b" * -accidentals)
 
 
-def _pitch_class(name: str) -> int:
+def pitch_class(name: str) -> int:
+    """Pitch class of a note name: a letter A to G, then sharps `#` or flats `b`."""
     return (_LETTERS[name[0]] + name.count("#") - name[1:].count("b")) % 12
 
 
@@ -196,7 +197,7 @@ def parse_chord(text: str) -> Chord | None:
     match = _ROOT.fullmatch(text)
     if match is None:
         return None
-    root, rest = _pitch_class(match[1] + match[2]), match[3]
+    root, rest = pitch_class(match[1] + match[2]), match[3]
     body, bass = rest, None
     slash = re.fullmatch(r"(.*)/([A-G][b#]{0,2}|[b#]*\d+)", rest)
     if slash and slash[2] == "9" and slash[1].endswith("6"):
@@ -204,7 +205,7 @@ def parse_chord(text: str) -> Chord | None:
     if slash:
         body = slash[1]
         if slash[2][0] in _LETTERS:
-            bass = _pitch_class(slash[2])
+            bass = pitch_class(slash[2])
         elif (step := _degree(slash[2])) is not None:
             bass = (root + step) % 12
         else:

@@ -10,12 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from segue.chords import parse_chord
+from segue.chords import parse_chord, pitch_class
 from segue.midi import read_midi
 from segue.score import seconds_from_ticks
 from training.melody.tune import Tune, chord_changes
-
-_NAMES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 
 
 def _keys(path: Path) -> list[tuple[float, int, str]]:
@@ -24,8 +22,7 @@ def _keys(path: Path) -> list[tuple[float, int, str]]:
     for line in path.read_text().splitlines():
         start, _, label = line.split()
         name, mode = label.split(":")
-        tonic = (_NAMES[name[0]] + name.count("#") - name.count("b")) % 12
-        keys.append((float(start), tonic, "minor" if mode.startswith("min") else "major"))
+        keys.append((float(start), pitch_class(name), "minor" if mode.startswith("min") else "major"))
     return keys
 
 

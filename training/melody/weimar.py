@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
+from segue.chords import pitch_class
 from training.melody.tune import Tune, chord_changes, nearest_key, without_long_silence
 
-_LETTERS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _MODES = {"maj": "major", "min": "minor", "dor": "minor", "mix": "major", "blues": "major"}
 _BEAT = 12
 _LONGEST_LAST = _BEAT
@@ -32,7 +32,7 @@ def parse_key(text: str) -> tuple[int, str] | None:
     name, _, mode = text.partition("-")
     if not name or (mode and mode not in _MODES):
         return None
-    return (_LETTERS[name[0]] + name.count("#") - name.count("b")) % 12, _MODES.get(mode, "major")
+    return pitch_class(name), _MODES.get(mode, "major")
 
 
 def read_solo(solo: Row, notes: list[Row], beats: list[Row]) -> Tune:

@@ -74,10 +74,10 @@ def test_take_chooses_which_goes_on(ode):
 
 def test_the_most_expected_music_is_only_one(ode):
     result = run(*ode, variations=4, temperature=0, mode="continue", bars=1)
-    assert len(result.alternatives) <= 4
+    # They differ in nothing but the place of the closing note, of which there are three.
+    assert 1 <= len(result.alternatives) <= 3
     assert len(result.alternatives) == len(result.report["variations"])
-    if len(result.alternatives) < 4:
-        assert "differ" in result.report["skipped"][0]["reason"]
+    assert "differ" in result.report["skipped"][0]["reason"]
 
 
 def test_several_places_are_ranked_as_one_piece():
@@ -94,9 +94,9 @@ def test_several_places_are_ranked_as_one_piece():
 def test_a_finished_tune_has_no_variations():
     score, record = piece(line(TWINKLE))
     result = run(score, record, variations=5)
-    if result.score is score:
-        assert result.alternatives == {}
-        assert "variations" not in result.report
+    assert result.score is score
+    assert result.alternatives == {}
+    assert "variations" not in result.report
 
 
 # Copies of what the model has learned from.

@@ -145,6 +145,24 @@ def test_what_was_learned_is_not_written_again(monkeypatch, chosen, temperature)
         assert notes_of(guarded.score) != notes_of(free.score)
 
 
+class Everything(CopyIndex):
+    """As if all music had been learned."""
+
+    def contains(self, hashes):
+        return np.ones(len(hashes), bool)
+
+
+def test_where_all_draws_are_copies_nothing_is_written(monkeypatch):
+    score, record = piece(line(TWINKLE[:24]))
+    everything = Everything(pack(grams(*columns(score)), 30))
+    monkeypatch.setattr(segue.complete, "copy_index", lambda model: everything)
+    result = run(score, record, mode="continue", variations=2)
+    assert result.score is score
+    assert "variations" not in result.report
+    (reason,) = (entry["reason"] for entry in result.report["skipped"])
+    assert "draws held 8 notes or more of a training tune" in reason
+
+
 # Chords.
 
 SYMBOLS = [{"tick": k * 4 * Q, "label": label} for k, label in enumerate(["C", "F", "G7", "C", "Am", "Dm"])]

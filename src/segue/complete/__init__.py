@@ -141,7 +141,7 @@ def _variations(
             f"{copies} of {drawn} draws held {STEPS + 1} notes or more of a training tune and were left out"
         )
         report["skipped"].append({"reason": reason})
-    if len(found) < wanted:
+    if found and len(found) < wanted:
         reason = (
             f"of {drawn} draws only {len(found)} differ; a higher temperature or top_p makes more of them"
         )
@@ -181,7 +181,7 @@ def _rank(
 
 
 def _own_surprise(melody: Melody, plan: Plan, model: Model) -> float | None:
-    """How predictable the melody is before the last place that is written, in nats an event."""
+    """How predictable the melody itself is, in its last line that is written in, in nats an event."""
     line = melody.lines[max((spot.line for spot in plan.spots), default=len(melody.lines) - 1)]
     return own_nats(model, past_events(line, line.written_end(len(line) - 1)), line.setting)
 

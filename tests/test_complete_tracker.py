@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_complete_encoding import lines
 
 from segue.complete.book import Book
 from segue.complete.encoding import (
@@ -15,7 +16,6 @@ from segue.complete.encoding import (
     Setting,
     duration_token,
     events_from_notes,
-    snap,
 )
 from segue.complete.features import (
     CHORD_UNKNOWN,
@@ -58,17 +58,6 @@ def followed(events, setting=C_MAJOR):
 
 def test_remaining_times_beyond_the_longest_are_one():
     assert remaining_token(10_000) == remaining_token(384)
-
-
-@st.composite
-def lines(draw):
-    gaps = draw(st.lists(st.sampled_from([3, 4, 6, 8, 9, 12, 18, 24, 36, 48, 96]), min_size=2, max_size=60))
-    onset = np.concatenate([[0], np.cumsum(gaps)])
-    onset = snap(onset)
-    onset = onset[np.concatenate([[True], np.diff(onset) > 0])]
-    pitch = draw(st.lists(st.integers(40, 90), min_size=len(onset), max_size=len(onset)))
-    length = draw(st.lists(st.integers(1, 60), min_size=len(onset), max_size=len(onset)))
-    return onset, np.array(length), np.array(pitch)
 
 
 @settings(max_examples=50, deadline=None)

@@ -14,6 +14,7 @@ import hashlib
 import pickle
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -107,18 +108,12 @@ def clean(tune: Tune) -> Tune | None:
         return None
     ends = {int(np.searchsorted(index, e)) for e in tune.section_end}
     stop = tune.onset + tune.duration
-    return Tune(
-        tune.name,
-        tune.corpus,
-        tune.style,
-        tune.meter,
-        tune.tonic,
-        tune.mode,
-        onset[index],
-        np.maximum(stop[index] - onset[index], 1),
-        tune.pitch[index],
-        tuple(sorted(min(e, len(index) - 1) for e in ends)),
-        tune.chords,
+    return replace(
+        tune,
+        onset=onset[index],
+        duration=np.maximum(stop[index] - onset[index], 1),
+        pitch=tune.pitch[index],
+        section_end=tuple(sorted(min(e, len(index) - 1) for e in ends)),
     )
 
 

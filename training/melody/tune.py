@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -90,16 +90,4 @@ def without_long_silence(tune: Tune) -> Tune:
     for place, label in tune.chords:
         before = sum(min(max(place - start, 0), end - start) for start, end in gone)
         chords.append((place - before, label))
-    return Tune(
-        tune.name,
-        tune.corpus,
-        tune.style,
-        tune.meter,
-        tune.tonic,
-        tune.mode,
-        onset,
-        tune.duration,
-        tune.pitch,
-        tune.section_end,
-        chord_changes(chords),
-    )
+    return replace(tune, onset=onset, chords=chord_changes(chords))

@@ -8,7 +8,7 @@ gives p(pitch | two events) p(duration | pitch, two events), which shares more a
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -42,15 +42,17 @@ class KneserNey:
             self._discounts.append(of[1] / (of[1] + 2 * of[2]) if of[1] and of[2] else 0.5)
             self._totals.append({c: sum(seen.values()) for c, seen in table.items()})
 
+    def _known(self, contexts: Sequence[Hashable]) -> Iterator[tuple[Counter, int, float]]:
+        """Counts, their sum and the discount of each context that has been seen, the shortest one first."""
+        rows = zip(self._counts, self._totals, self._discounts, contexts, strict=True)
+        for table, totals, discount, context in reversed(list(rows)):
+            if seen := table.get(context):
+                yield seen, totals[context], discount
+
     def distribution(self, contexts: Sequence[Hashable]) -> np.ndarray:
         """Probabilities of all symbols, float, shape (symbols,)."""
         p = np.full(self._symbols, 1.0 / self._symbols)
-        rows = zip(self._counts, self._totals, self._discounts, contexts, strict=True)
-        for table, totals, discount, context in reversed(list(rows)):
-            seen = table.get(context)
-            if not seen:
-                continue
-            total = totals[context]
+        for seen, total, discount in self._known(contexts):
             p *= discount * len(seen) / total
             index = np.fromiter(seen.keys(), np.int64, len(seen))
             p[index] += (np.fromiter(seen.values(), float, len(seen)) - discount) / total
@@ -59,12 +61,7 @@ class KneserNey:
     def probability(self, contexts: Sequence[Hashable], symbol: int) -> float:
         """Probability of one symbol."""
         p = 1.0 / self._symbols
-        rows = zip(self._counts, self._totals, self._discounts, contexts, strict=True)
-        for table, totals, discount, context in reversed(list(rows)):
-            seen = table.get(context)
-            if not seen:
-                continue
-            total = totals[context]
+        for seen, total, discount in self._known(contexts):
             p *= discount * len(seen) / total
             if symbol in seen:
                 p += (seen[symbol] - discount) / total

@@ -45,8 +45,8 @@ _PROSE = f"""
 Every form is scored on every {_TUNES}th validation tune and ranks {_PLACES} places of each corpus. *int8
 weights* ship, in both files: float arithmetic, so ONNX and TFLite write the same music. *Dynamic int8* rounds
 the inputs of every product, too, and would write a little differently from one runtime to the other. The
-pruned networks were trained on for {_TUNING[0]} batches each, one after the other, a tenth of what an epoch
-has; their files stay as large, because dense kernels do not skip zeros.
+pruned networks were trained on for {_TUNING[0]} batches each, one after the other, about a third of an
+epoch; their files stay as large, because dense kernels do not skip zeros.
 """
 
 

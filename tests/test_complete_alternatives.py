@@ -131,11 +131,12 @@ def test_an_alternative_is_the_piece_after_the_stage():
 
 
 def test_an_alternative_put_back_beside_its_piece_has_an_id_of_its_own(tmp_path):
-    for name in ("a.mid", "a.complete-2.mid", "b.complete-2.mid"):
+    for name in ("a.mid", "a.complete-2.mid", "a.take-2.mid", "b.complete-2.mid"):
         (tmp_path / name).write_bytes(b"x")
     assert {s.path: s.piece for s in scan(tmp_path)[0]} == {
         "a.mid": "a",
         "a.complete-2.mid": "a.complete-2.mid",
+        "a.take-2.mid": "a.take-2",
         "b.complete-2.mid": "b.complete-2",
     }
 

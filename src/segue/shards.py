@@ -17,10 +17,11 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from segue.archive import to_json, write_atomically
+from segue.config import STAGES
 from segue.ingest import SUFFIXES
 
 #: How an alternative of another piece is named in the output folder (`segue.archive.extra_files`).
-_ALTERNATIVE = re.compile(r"(.+)\.[a-z]+-\d+", re.DOTALL)
+_ALTERNATIVE = re.compile(rf"(.+)\.(?:{'|'.join(STAGES)})-\d+", re.DOTALL)
 
 
 @dataclass(frozen=True)

@@ -132,7 +132,7 @@ def trained(seed: int = 0) -> MelodyNetwork:
 def measure(network: MelodyNetwork, train: list[Example], valid: list[Example], seed: int) -> dict[str, Any]:
     """Every figure of the card, on validation tunes."""
     ours = NetworkJudge(network)
-    metrics = evaluate.measure(ours, NetworkJudge(reference.trained()), train, valid, seed)
+    metrics = evaluate.measure(ours, NetworkJudge(reference.trained(seed)), train, valid, seed)
     ends = ours.ends([hidden(example.rows, True, True) for example in valid])
     thresholds = sorted({*THRESHOLDS, FINISHED, FINISHED_STABLE})
     return {**metrics, "endings": evaluate.endings(valid, ends, thresholds, seed)}

@@ -23,7 +23,7 @@ from segue.complete.line import melody_lines, melody_track
 from segue.complete.rank import Habits, Voice, check, faults, habits, order, penalty
 from segue.complete.regions import varied_spots
 from segue.complete.spots import Plan, plan_spots
-from segue.complete.writing import Style, write_spot
+from segue.complete.writing import Sampling, write_spot
 from segue.runtime import Model
 from segue.score import Score, bar_starts, seconds_from_ticks
 from segue.stage import Record, Settings, StageResult
@@ -126,9 +126,9 @@ def _variations(
         report["copies"] = "the model brings no index of the tunes that it has learned from"
     for turn in range(_ROUNDS):
         heat = settings["temperature"] + (_HEAT * turn if settings["temperature"] else 0.0)
-        style = Style(heat, min(settings["top_p"] + _HEAT * turn, 1.0), index, forbids)
+        sampling = Sampling(heat, min(settings["top_p"] + _HEAT * turn, 1.0), index, forbids)
         rngs = [source if k + drawn == 0 else source.spawn(1)[0] for k in range(wanted - len(found))]
-        for draft in _write(melody, plan, style, model, rngs, drawn + 1):
+        for draft in _write(melody, plan, sampling, model, rngs, drawn + 1):
             drawn += 1
             if draft.longest_copy and forbids:
                 copies += 1
@@ -150,15 +150,15 @@ def _variations(
 
 
 def _write(
-    melody: Melody, plan: Plan, style: Style, model: Model, rngs: list[np.random.Generator], first: int
+    melody: Melody, plan: Plan, sampling: Sampling, model: Model, rngs: list[np.random.Generator], first: int
 ) -> list[Draft]:
     drafts = start_drafts(melody, rngs, plan.spots, first)
     for spot in plan.spots:
-        write_spot(melody, drafts, spot, model, style)
+        write_spot(melody, drafts, spot, model, sampling)
     if plan.share:
         for draft in drafts:
             for spot in varied_spots(melody.lines, plan.share, draft.rng):
-                write_spot(melody, [draft], spot, model, style)
+                write_spot(melody, [draft], spot, model, sampling)
     return drafts
 
 

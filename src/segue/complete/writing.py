@@ -29,7 +29,7 @@ _GOAL_BARS = 2
 
 
 @dataclass(frozen=True)
-class Style:
+class Sampling:
     """How to write: temperature, share of the probability that is in play, the index of the training tunes
     (None: the model has none), and whether copies of these are forbidden.
     """
@@ -40,7 +40,7 @@ class Style:
     forbids: bool
 
 
-def write_spot(melody: Melody, drafts: Sequence[Draft], spot: Spot, model: Model, style: Style) -> None:
+def write_spot(melody: Melody, drafts: Sequence[Draft], spot: Spot, model: Model, sampling: Sampling) -> None:
     """Write one spot in each draft: in one batch where they have been the same up to now."""
     groups: dict[tuple[int, Spot, tuple[int, int] | None], list[Draft]] = {}
     for draft in drafts:
@@ -51,9 +51,10 @@ def write_spot(melody: Melody, drafts: Sequence[Draft], spot: Spot, model: Model
             draft.skipped.append(too_short(melody.lines[spot.line], spot))
             continue
         closing = _closing(melody, draft, own, *place)
+        # Drafts share the very line, not an equal one, until something is written in it.
         groups.setdefault((id(draft.lines[spot.line]), own, closing), []).append(draft)
     for (_, own, closing), group in groups.items():
-        _write_alike(_Job(melody, group[0].lines, own, closing, style.index), group, model, style)
+        _write_alike(_Job(melody, group[0].lines, own, closing, sampling.index), group, model, sampling)
 
 
 def _closing(melody: Melody, draft: Draft, spot: Spot, start: int, stop: int) -> tuple[int, int] | None:
@@ -142,15 +143,15 @@ class _Job:
         return alike and np.array_equal(notes["pitch"], whole.pitch[there])
 
 
-def _write_alike(job: _Job, drafts: list[Draft], model: Model, style: Style) -> None:
+def _write_alike(job: _Job, drafts: list[Draft], model: Model, sampling: Sampling) -> None:
     """Write the job's spot in each of its drafts, until what is written may stay."""
     setting, varied = job.line.setting, job.spot.why == VARIED
     place = job.place()
-    guard = job.guard if style.forbids else None
+    guard = job.guard if sampling.forbids else None
     pitches = allowed_pitches(setting, job.melody.lowest, job.melody.highest)
     for attempt in range(_ATTEMPTS):
-        heat = max(style.temperature + _MORE_HEAT * attempt, _HEAT * attempt)
-        choice = min(style.top_p + _MORE_CHOICE * attempt, 1.0)
+        heat = max(sampling.temperature + _MORE_HEAT * attempt, _HEAT * attempt)
+        choice = min(sampling.top_p + _MORE_CHOICE * attempt, 1.0)
         taste = Taste(heat, choice, pitches, longest_rest=setting.bar // 2)
         again: list[Draft] = []
         written = write(model, place, taste, [draft.rng for draft in drafts], guard)
@@ -158,7 +159,7 @@ def _write_alike(job: _Job, drafts: list[Draft], model: Model, style: Style) -> 
             notes = job.notes(made, draft)
             line = job.line.with_notes(notes) if len(notes) else job.line
             copy = longest_run(job.guard.copied(*_window(line, *job.extent))) if job.guard else 0
-            copied = bool(copy) and style.forbids
+            copied = bool(copy) and sampling.forbids
             unwanted = copied or (varied and job.is_as_it_was(notes))
             if attempt < _ATTEMPTS - 1 and unwanted:
                 again.append(draft)

@@ -172,11 +172,18 @@ def test_auto_fills_a_hole_but_not_a_rest_after_a_finished_phrase():
     result = run(score, record)
     assert result.report["changed"]["notes"] == 0
     assert any(s.get("from_tick") == 48 * Q for s in result.report["skipped"])
-    # The same rest in mid-phrase is a hole.
-    cut = np.concatenate([tune[:10], verse])
-    score, record = piece(cut)
-    result = run(score, record, max_gap=64)
+    # A rest in mid-phrase is a hole.
+    near = verse.copy()
+    near["onset_tick"] -= 40 * Q
+    score, record = piece(np.concatenate([tune[:10], near]))
+    result = run(score, record)
     assert [a["why"] for a in result.report["added"]] == ["gap"]
+    # One of many bars is the others' turn, unless the user says that gaps are to be filled.
+    score, record = piece(np.concatenate([tune[:10], verse]))
+    result = run(score, record)
+    assert result.report["changed"]["notes"] == 0
+    assert "longer than a phrase" in result.report["skipped"][0]["reason"]
+    assert run(score, record, mode="infill").report["changed"]["notes"] > 0
 
 
 def test_a_voice_that_often_rests_is_left_alone():

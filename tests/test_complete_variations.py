@@ -54,8 +54,22 @@ def test_a_draw_is_the_same_however_many_there_are(ode):
     first = [draw for draw in by_draw[0] if draw <= 5]
     assert len(first) >= 3
     assert all(by_draw[1][draw] == by_draw[0][draw] for draw in first)
-    one = run(*ode, mode="continue", bars=8)
+    one = run(*ode, mode="continue", bars=8, draws=1)
     assert write_midi(one.score) == by_draw[0][1]
+
+
+def test_the_best_of_some_draws_is_taken(ode):
+    wanted = {"mode": "continue", "bars": 8}
+    eight = run(*ode, **wanted, variations=8)
+    best = run(*ode, **wanted, draws=8)
+    assert write_midi(best.score) == write_midi(eight.score)
+    assert best.alternatives == {}
+    assert len(best.report["variations"]) == 1
+    assert best.report["draws"] == eight.report["draws"] >= 8
+    three = run(*ode, **wanted, draws=8, variations=3)
+    assert [v["draw"] for v in three.report["variations"]] == [
+        v["draw"] for v in eight.report["variations"][:3]
+    ]
 
 
 def test_take_chooses_which_goes_on(ode):

@@ -75,7 +75,7 @@ def apply(
     )
     melody = replace(melody, lines=tuple(with_chords(line, symbols) for line in melody.lines))
     drafts = _variations(melody, plan, settings, model, seed, report)
-    ranked = _rank(melody, plan, drafts, model, report)
+    ranked = _rank(melody, plan, drafts, model, report)[: settings["variations"]]
     if not ranked:
         report["skipped"] += drafts[0].skipped if drafts else []
         return StageResult(score, report)
@@ -118,6 +118,8 @@ def _variations(
     a little more adventurous.
     """
     wanted = settings["variations"]
+    # What varies a melody is to be as varied as chance makes it, not the best of many.
+    tried = wanted if plan.share else max(wanted, settings["draws"])
     source = np.random.default_rng(seed)
     found: dict[bytes, Draft] = {}
     drawn, copies = 0, 0
@@ -127,14 +129,15 @@ def _variations(
     for turn in range(_ROUNDS):
         heat = settings["temperature"] + (_HEAT * turn if settings["temperature"] else 0.0)
         sampling = Sampling(heat, min(settings["top_p"] + _HEAT * turn, 1.0), index, forbids)
-        rngs = [source if k + drawn == 0 else source.spawn(1)[0] for k in range(wanted - len(found))]
+        rngs = [source if k + drawn == 0 else source.spawn(1)[0] for k in range(tried - len(found))]
         for draft in _write(melody, plan, sampling, model, rngs, drawn + 1):
             drawn += 1
             if draft.longest_copy and forbids:
                 copies += 1
                 continue
             found.setdefault(draft.new.tobytes() + draft.stays.tobytes(), draft)
-        if len(found) == wanted or (found and not settings["temperature"] and not plan.share):
+        tried = wanted
+        if len(found) >= wanted or (found and not settings["temperature"] and not plan.share):
             break
     if copies:
         reason = (
@@ -146,6 +149,7 @@ def _variations(
             f"of {drawn} draws only {len(found)} differ; a higher temperature or top_p makes more of them"
         )
         report["skipped"].append({"reason": reason})
+    report["draws"] = drawn
     return list(found.values())
 
 

@@ -14,6 +14,7 @@ from segue.complete.plan import (
     GAP,
     MOST_HOLES,
     OPEN_END,
+    PHRASE_BARS,
     USUAL_PHRASE,
     Phrase,
     Spot,
@@ -134,12 +135,17 @@ def _left(melody: Melody, index: int, spots: dict[Spot, Region]) -> int:
 
 
 def _gaps(melody: Melody, settings: Settings, skipped: Skipped) -> list[Spot]:
-    """The silences of the lengths that are to be filled."""
+    """The silences of the lengths that are to be filled; in auto mode none that is longer than a phrase, for
+    what breaks off in mid-phrase does not go on after a long break of the others.
+    """
     found: list[Spot] = []
+    longest, name = settings["max_gap"], "max_gap"
+    if settings["mode"] == "auto" and longest > PHRASE_BARS:
+        longest, name = PHRASE_BARS, "a phrase"
+    reason = f"the gap is longer than {name} ({longest:g} bars)"
     for i, line in enumerate(melody.lines):
-        fits, longer = gap_places(line, settings["min_gap"], settings["max_gap"])
+        fits, longer = gap_places(line, settings["min_gap"], longest)
         found += [Spot(i, start, stop, start, GAP) for start, stop in fits]
-        reason = f"the gap is longer than max_gap ({settings['max_gap']:g} bars)"
         skipped += [{**span(line, start, stop), "reason": reason} for start, stop in longer]
     for line, later in zip(melody.lines, melody.lines[1:], strict=False):
         start, stop = line.written_end(len(line) - 1), int(later.onset_tick[later.own])

@@ -43,6 +43,15 @@ def test_settings_and_seed_are_used(tmp_path):
     assert onsets["0"] != onsets["1"]
 
 
+def test_a_piece_that_stays_as_it_is_is_named_with_the_reason(tmp_path, capsys):
+    tune = REPOSITORY / "input/melodies/frere_jacques.mid"
+    half = REPOSITORY / "input/melodies/ode_to_joy_unfinished.mid"
+    assert main(["complete", str(tune), str(half), "-o", str(tmp_path)]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[0] == "segue complete: frere_jacques.mid: unchanged: the last phrase is finished"
+    assert told[1].startswith("segue complete: 2 done, 0 failed")
+
+
 def test_failed_pieces_are_named_with_their_reason(tmp_path, capsys):
     (tmp_path / "bad.mid").write_bytes(b"")
     good = next((INPUT / "drums").glob("*.mid"))

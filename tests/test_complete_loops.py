@@ -36,7 +36,7 @@ def test_a_cell_has_three_turns(cell):
     assert carried_on([], cell) == 3 * len(cell)
 
 
-def test_one_note_may_be_repeated_a_little_longer():
+def test_one_note_may_be_repeated_a_little_more_often():
     assert carried_on([], [7]) == 1 + SHORT_RUN
 
 

@@ -10,9 +10,10 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from segue import __version__
 from segue.archive import Member, extra_files, to_json, write_atomically
@@ -157,12 +158,22 @@ def _run(spec: StageSpec, reader_spec: StageSpec, inputs: Sequence[Path], output
                         raise StageError(record["quarantine"]["reason"])
                     member = replace(member, record=record)
                 _write(output, member, audio, suffix)
+                if reasons := _reasons_for_nothing(member.record, spec.name):
+                    print(f"segue {spec.name}: {name}: unchanged: {'; '.join(reasons)}")
                 done += 1
             except (StageError, OSError) as error:
                 print(f"segue {spec.name}: {name}: {error}", file=sys.stderr)
                 failed += 1
     print(f"segue {spec.name}: {done} done, {failed} failed; results in {output}{os.sep}")
     return 1 if failed else 0
+
+
+def _reasons_for_nothing(record: Mapping[str, Any], stage: str) -> list[str]:
+    """Why the stage changed nothing, in the words of the record; none where it changed something."""
+    report = record.get("stages", {}).get(stage, {})
+    if any(report.get("changed", {"notes": 1}).values()):
+        return []
+    return list(dict.fromkeys(entry["reason"] for entry in report.get("skipped", []) if "reason" in entry))
 
 
 def _apply(spec: StageSpec, reader_spec: StageSpec, reader: Reader, name: str, path: Path) -> Member:

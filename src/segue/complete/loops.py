@@ -2,8 +2,8 @@
 
 A *cell* is a run of up to `LONGEST_CELL` events that comes again right after itself, in the same pitches and
 durations. Networks that look back get caught in cells far more often than people do (Holtzman et al. 2020
-show the same of text). So a cell may have three turns, a very short one more (`SHORT_RUN`), or as many as the
-melody itself has somewhere.
+show the same of text). So a cell may have three turns, one note five, or as many as the melody itself has
+somewhere.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from segue.complete.encoding import REST, Events
 
 LONGEST_CELL = 24
 #: Events that may repeat the cell before them: two more turns, and no fewer than this many.
-SHORT_RUN = 6
+SHORT_RUN = 4
 _CELLS = np.arange(1, LONGEST_CELL + 1)
 
 

@@ -31,6 +31,8 @@ MEMORY = 64
 AHEAD_MEMORY = 96
 #: Network outputs are rounded to this many decimals, so that both backends choose alike.
 _DECIMALS = 3
+#: Units up to which a note after the place still joins on to it: less than a half note.
+_JOIN = 24
 #: How many pitches are weighed for the note that leads to the goal.
 _LEADS = 6
 _LENGTHS = np.array(DURATIONS)
@@ -289,7 +291,8 @@ def _choose(
     length = stop - at
     if lengths.any():
         length = DURATIONS[pick(duration_logits[token], lengths, taste, voice.rng)]
-    if goal is not None and at + length == stop == goal[1] and token != REST:
+    last = goal is not None and at + length == stop and goal[1] - stop < _JOIN
+    if last and token != REST:
         token = _lead(model, voice, length, goal, pitch_logits, allowed, state, ahead, taste)
     voice.nats += _surprise(pitch_logits, duration_logits, token, duration_token(length))
     voice.add(token, length, None if token == REST else place.setting.pitch(token))

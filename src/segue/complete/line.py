@@ -153,10 +153,10 @@ def melody_track(score: Score, record: Record, wanted: str | int) -> tuple[int |
         for i, entry in enumerate(record.get("tracks", []))
         if entry.get("role") == "melody" and i < len(score.tracks) and not score.tracks[i].is_drum
     ]
-    sounding = [track for track in score.tracks if len(track.notes)]
-    if sounding and all(track.is_drum for track in sounding):
-        return None, "there is no melody, for drums play alone"
     if not found:
+        sounding = [track for track in score.tracks if len(track.notes)]
+        if sounding and all(track.is_drum for track in sounding):
+            return None, "there is no melody, for drums play alone"
         return None, "no track has the role of melody; name the one that holds it in the setting `track`"
     return -max(found)[1], ""
 

@@ -128,7 +128,8 @@ def _variations(
         report["copies"] = "the model brings no index of the tunes that it has learned from"
     for turn in range(_ROUNDS):
         heat = settings["temperature"] + (_HEAT * turn if settings["temperature"] else 0.0)
-        sampling = Sampling(heat, min(settings["top_p"] + _HEAT * turn, 1.0), index, forbids)
+        choice = min(settings["top_p"] + _HEAT * turn, 1.0)
+        sampling = Sampling(heat, choice, settings["chord_weight"], index, forbids)
         rngs = [source if k + drawn == 0 else source.spawn(1)[0] for k in range(tried - len(found))]
         for draft in _write(melody, plan, sampling, model, rngs, drawn + 1):
             drawn += 1

@@ -20,7 +20,7 @@ from segue.complete.encoding import (
     Setting,
     duration_token,
 )
-from segue.complete.features import multi_hot, pitch_logits
+from segue.complete.features import COLUMN, NO_CHORD_ROW, multi_hot, pitch_logits
 from segue.complete.loops import Loops
 from segue.complete.tracker import Tracker, reading_rows
 from segue.runtime import Model
@@ -52,6 +52,9 @@ class Taste:
     pitches: np.ndarray
     #: Longest rest in units; 0 allows none.
     longest_rest: int
+    #: By how much more than the music it has learned from the model follows the chords: what it expects with
+    #: them is moved by so many times its distance from what it expects without (Ho and Salimans 2022).
+    chord_weight: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -248,17 +251,35 @@ def write(
     count = len(voices)
     state, ahead = np.repeat(walker.state, count, 0), np.repeat(walker.ahead, count, 0)
     rows = [voice.tracker.row(voice.at, _goal(place, voice.at)) for voice in voices]
+    weight = taste.chord_weight if place.setting.chords is not None else 0.0
     while any(voice.at < place.stop for voice in voices):
-        out = expect(model, rows, state, ahead)
+        out = _guided(model, rows, state, ahead, weight)
         state = out["h_next"]
         for i, voice in enumerate(voices):
             # A voice that has finished runs along unheard, so that the batch keeps its size.
             if voice.at < place.stop:
-                _choose(
-                    model, place, taste, voice, guard, out["pitch"][i], out["duration"][i], state[i], ahead[i]
-                )
+                own = {name: values[i] for name, values in out.items()}
+                _choose(model, place, taste, voice, guard, own, ahead[i])
                 rows[i] = voice.tracker.row(voice.at, _goal(place, voice.at))
     return [Written(voice.made, voice.nats / max(len(voice.made), 1)) for voice in voices]
+
+
+def _guided(
+    model: Model, rows: list[list[int]], state: np.ndarray, ahead: np.ndarray, weight: float
+) -> dict[str, np.ndarray]:
+    """The model's outputs for rows (see `expect`), and `guided`: the pitch's logits with the chords' weight.
+
+    All are of one batch, twice as large where the chords weigh.
+    """
+    if not weight:
+        out = expect(model, rows, state, ahead)
+        return {**out, "guided": rounded(out["pitch"])}
+    first, count = COLUMN["chord"], len(rows)
+    blind = [[*row[:first], *NO_CHORD_ROW, *row[first + len(NO_CHORD_ROW) :]] for row in rows]
+    both = expect(model, [*rows, *blind], np.tile(state, (2, 1)), np.tile(ahead, (2, 1)))
+    out = {name: values[:count] for name, values in both.items()}
+    known = rounded(out["pitch"])
+    return {**out, "guided": rounded(known + weight * (known - rounded(both["pitch"][count:])))}
 
 
 def _goal(place: Place, at: int) -> tuple[int, int] | None:
@@ -271,13 +292,11 @@ def _choose(
     taste: Taste,
     voice: _Voice,
     guard: Guard | None,
-    pitch_out: np.ndarray,
-    duration_out: np.ndarray,
-    state: np.ndarray,
+    out: dict[str, np.ndarray],
     ahead: np.ndarray,
 ) -> None:
-    """Choose the voice's next event and add it; outputs and states are those of its row."""
-    pitch_logits, duration_logits = rounded(pitch_out), rounded(duration_out)
+    """Choose the voice's next event and add it; `out` are the outputs for its row (see `_guided`)."""
+    pitch_logits, duration_logits = out["guided"], rounded(out["duration"])
     at, stop, goal = voice.at, place.stop, place.goal
     fits = fitting_durations(at, stop)
     rests = fits & (taste.longest_rest >= _LENGTHS)
@@ -293,8 +312,8 @@ def _choose(
         length = DURATIONS[pick(duration_logits[token], lengths, taste, voice.rng)]
     last = goal is not None and at + length == stop and goal[1] - stop < _JOIN
     if last and token != REST:
-        token = _lead(model, voice, length, goal, pitch_logits, allowed, state, ahead, taste)
-    voice.nats += _surprise(pitch_logits, duration_logits, token, duration_token(length))
+        token = _lead(model, voice, length, goal, pitch_logits, allowed, out["h_next"], ahead, taste)
+    voice.nats += _surprise(rounded(out["pitch"]), duration_logits, token, duration_token(length))
     voice.add(token, length, None if token == REST else place.setting.pitch(token))
 
 

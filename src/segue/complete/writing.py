@@ -30,12 +30,13 @@ _GOAL_BARS = 2
 
 @dataclass(frozen=True)
 class Sampling:
-    """How to write: temperature, share of the probability that is in play, the index of the training tunes
-    (None: the model has none), and whether copies of these are forbidden.
+    """How to write: temperature, share of the probability that is in play and weight of the chords (see
+    `Taste`), the index of the training tunes (None: the model has none), and whether copies are forbidden.
     """
 
     temperature: float
     top_p: float
+    chord_weight: float
     index: CopyIndex | None
     forbids: bool
 
@@ -152,7 +153,7 @@ def _write_alike(job: _Job, drafts: list[Draft], model: Model, sampling: Samplin
     for attempt in range(_ATTEMPTS):
         heat = max(sampling.temperature + _MORE_HEAT * attempt, _HEAT * attempt)
         choice = min(sampling.top_p + _MORE_CHOICE * attempt, 1.0)
-        taste = Taste(heat, choice, pitches, longest_rest=setting.bar // 2)
+        taste = Taste(heat, choice, pitches, setting.bar // 2, sampling.chord_weight)
         again: list[Draft] = []
         written = write(model, place, taste, [draft.rng for draft in drafts], guard)
         for draft, made in zip(drafts, written, strict=True):

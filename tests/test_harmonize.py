@@ -229,8 +229,8 @@ def test_chords_follow_notes_that_ignore_the_grid_of_the_file():
     assert labels(late)[1:] == [(pytest.approx(t, abs=2), c) for t, c in expected[1:]]
 
 
-def test_rhythms():
-    held, struck = (run(tune(), rhythm=r).score.tracks[-1].notes for r in ("sustained", "beats"))
+def test_held_and_struck_chords():
+    held, struck = (run(tune(), style=s).score.tracks[-1].notes for s in ("block", "beats"))
     assert set(np.diff(np.unique(struck["onset_tick"])).tolist()) == {960}
     assert len(held) < len(struck)
     assert held["duration_tick"].max() <= 3840

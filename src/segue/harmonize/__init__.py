@@ -1,7 +1,7 @@
 """Harmonize: find the chords of a piece, write them as chord symbols, and play them where nothing else does.
 
-`encoding` turns notes into what the model hears, `decode` turns its answer into chords, `voicing` and
-`accompany` write the chord track.
+`encoding` turns notes into what the model hears, `decode` turns its answer into chords. `accompany` adds the
+tracks that play them: `voicing` and `styles` one of chords, `topline` and `satb` four voices.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 from segue.beats import Grid, beat_grid, phase_of, shift_grid
 from segue.chords import NO_CHORD, NO_CHORD_CLASS, Chord, nearest_majmin_class, parse_chord
-from segue.harmonize.accompany import chord_track, record_entry
+from segue.harmonize.accompany import chord_tracks, record_entry
 from segue.harmonize.decode import Hearing, Progression, find_classes, find_colours, hear
 from segue.harmonize.encoding import encode, scale_of
 from segue.harmonize.voicing import Span
@@ -103,12 +103,10 @@ def apply(
         report["skipped"].append({"track": "chords", "reason": reason})
     else:
         spans = _spans(symbols, int(grid.ticks[-1]))
-        track, report["track"] = chord_track(
-            score, spans, parts.melody, grid, settings["program"], settings["rhythm"], settings["velocity"]
-        )
-        harmonized = replace(harmonized, tracks=(*harmonized.tracks, track))
-        changes["tracks"] = [*record.get("tracks", []), record_entry(track)]
-        report["changed"]["notes"] = len(track.notes)
+        tracks, report["track"] = chord_tracks(score, spans, parts.melody, grid, settings)
+        harmonized = replace(harmonized, tracks=(*harmonized.tracks, *tracks))
+        changes["tracks"] = [*record.get("tracks", []), *map(record_entry, tracks)]
+        report["changed"]["notes"] = report["track"]["notes"]
     return StageResult(harmonized, report, changes)
 
 

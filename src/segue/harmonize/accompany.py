@@ -1,14 +1,19 @@
-"""The added chord track: which channel it takes, what it plays, and its entry in the record."""
+"""The added tracks: which channels they take, what they play, and their entries in the record."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from segue.beats import Grid
-from segue.harmonize.voicing import Span, lead_voices, play
+from segue.harmonize.satb import RANGES, VOICES, events_of, parts_of, place_voices
+from segue.harmonize.styles import Pulse, play, pulse_of
+from segue.harmonize.topline import top_line
+from segue.harmonize.voicing import Span, lead_voices
 from segue.score import DRUM_CHANNEL, Score, Track
+from segue.stage import Settings
 
 NAME = "Chords"
 
@@ -34,34 +39,50 @@ def choose_channel(score: Score, program: int) -> tuple[int, int, str | None]:
     )
 
 
-def chord_track(
-    score: Score,
-    spans: list[Span],
-    melody: np.ndarray,
-    grid: Grid,
-    program: int,
-    rhythm: str,
-    velocity: int,
-) -> tuple[Track, dict[str, Any]]:
-    """The track that plays `spans` below `melody` (a NOTE array), and what the report says of it."""
-    channel, program, shared = choose_channel(score, program)
-    voicings = lead_voices(spans, melody)
-    bars = grid.ticks[:-1][grid.number == 0]
-    notes = play(spans, voicings, grid.ticks, bars, rhythm, velocity)
-    report: dict[str, Any] = {"channel": channel, "program": program, "notes": len(notes)}
-    if shared:
-        report["reason"] = shared
-    return Track(name=NAME, channel=channel, program=program, notes=notes), report
+def chord_tracks(
+    score: Score, spans: list[Span], melody: np.ndarray, grid: Grid, settings: Settings
+) -> tuple[list[Track], dict[str, Any]]:
+    """The tracks that play `spans` below `melody` (a NOTE array), and what the report says of them."""
+    style, velocity = settings["style"], settings["velocity"]
+    report: dict[str, Any] = {"style": style}
+    if style == "satb":
+        names, parts, report["broken_rules"] = _four_voices(spans, melody, pulse_of(score, grid), velocity)
+    else:
+        names, parts = (
+            [NAME],
+            [play(style, spans, lead_voices(spans, melody), pulse_of(score, grid), velocity)],
+        )
+    tracks: list[Track] = []
+    for name, notes in zip(names, parts, strict=True):
+        together = replace(score, tracks=(*score.tracks, *tracks))
+        channel, program, shared = choose_channel(together, settings["program"])
+        if shared:
+            report["reason"] = shared
+        tracks.append(Track(name=name, channel=channel, program=program, notes=notes))
+    report |= {"channels": [t.channel for t in tracks], "program": tracks[0].program}
+    return tracks, report | {"notes": sum(len(t.notes) for t in tracks)}
+
+
+def _four_voices(
+    spans: list[Span], melody: np.ndarray, pulse: Pulse, velocity: int
+) -> tuple[list[str], list[np.ndarray], int]:
+    """Names and NOTE arrays of four voices, and how many rules of writing had to be broken."""
+    anchors = np.union1d(pulse.ticks, [tick for span in spans for tick in (span.start, span.end)])
+    beat = float(np.median(np.diff(pulse.ticks)))
+    line = top_line(melody, anchors, beat, *RANGES[0])
+    events = events_of(spans, line, anchors, pulse.bars)
+    placing = place_voices(events)
+    return list(VOICES), parts_of(events, placing, line, velocity), placing.broken
 
 
 def record_entry(track: Track) -> dict[str, Any]:
-    """The entry of `record["tracks"]` for an added chord track."""
+    """The entry of `record["tracks"]` for an added track."""
     return {
         "name": track.name,
         "channel": track.channel,
         "program": track.program,
         "notes": len(track.notes),
-        "role": "chords",
+        "role": "bass" if track.name == VOICES[-1] else "chords",
         "human_timing": False,
         "nomml": None,
     }

@@ -1,4 +1,4 @@
-"""A chord track from chords: voicings with the least motion, below the melody, in a chosen rhythm.
+"""Voicings of chords with the least motion, below the melody.
 
 Conventions
 -----------
@@ -14,12 +14,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import combinations, pairwise
+from itertools import combinations
 
 import numpy as np
 
 from segue.chords import QUALITIES, Chord
-from segue.score import make_notes
 
 LOWEST, HIGHEST = 48, 72
 _LOWEST_UPPER = 52
@@ -136,36 +135,3 @@ def _static_costs(chord: Chord) -> tuple[np.ndarray, np.ndarray]:
     cost += _WIDE * (upper[:, 0] - voicings[:, 0] < 3)
     clash = (np.abs(upper[:, :, None] - np.arange(128)) == 1).any(axis=1)
     return cost, clash.astype(float)
-
-
-def play(
-    spans: list[Span],
-    voicings: list[np.ndarray],
-    beats: np.ndarray,
-    bars: np.ndarray,
-    rhythm: str,
-    velocity: int,
-) -> np.ndarray:
-    """The notes of the chord track, a sorted NOTE array.
-
-    `beats` and `bars` are ticks. `rhythm` "sustained": a chord is held, and struck again at every bar line;
-    "beats": struck on every beat, short, the first of the bar louder.
-    """
-    onset: list[int] = []
-    duration: list[int] = []
-    pitch: list[int] = []
-    loudness: list[int] = []
-    bar_set = set(bars.tolist())
-    again = beats if rhythm == "beats" else bars
-    for span, voicing in zip(spans, voicings, strict=True):
-        low, high = np.searchsorted(again, [span.start + 1, span.end])
-        strikes = [span.start, *again[low:high].tolist(), span.end]
-        for start, end in pairwise(strikes):
-            length = max((end - start) * 3 // 4, 1) if rhythm == "beats" else end - start
-            level = velocity if start in bar_set or rhythm == "sustained" else max(velocity - 8, 1)
-            for voice in voicing.tolist():
-                onset.append(start)
-                duration.append(length)
-                pitch.append(voice)
-                loudness.append(level)
-    return make_notes(onset, duration, pitch, loudness)

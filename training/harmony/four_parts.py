@@ -13,7 +13,6 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from segue import harmonize
 from segue.config import defaults, stage_schema
 from segue.ingest.abc import read_abc
 from segue.runtime import Model, load_model
-from segue.score import TICKS_PER_QUARTER, Meter, Score, Track, make_notes, no_notes
+from segue.score import TICKS_PER_QUARTER, Meter, Score, Track, make_notes
 
 #: Lowest and highest pitch of soprano, alto, tenor and bass, as docs/harmonize.md has them.
 RANGES = ((60, 81), (53, 74), (48, 69), (40, 62))
@@ -88,7 +87,7 @@ def four_voices(
 
 
 def chorale_melodies(data: Path) -> Iterator[tuple[str, Score]]:
-    """The sopranos of the chorales; frames of a sixteenth, bars of four quarters. Equal frames are one note."""
+    """The sopranos of the chorales; frames of a sixteenth, bars of four quarters."""
     chorales = json.loads((data / "jsb-chorales" / "jsb16th.json").read_text())
     step = TICKS_PER_QUARTER // 4
     for split in ("train", "valid"):
@@ -96,7 +95,7 @@ def chorale_melodies(data: Path) -> Iterator[tuple[str, Score]]:
             pitch = np.array([frame[0] for frame in frames])
             start = np.flatnonzero(np.diff(pitch, prepend=-2))
             length = np.diff(np.append(start, len(pitch)))
-            # Tunes repeat notes on the beat; the frames do not tell, so a note of some beats stays one.
+            # The frames do not tell repeated notes from long ones: equal frames are one note.
             sung = pitch[start] > 0
             notes = make_notes(start[sung] * step, length[sung] * step, pitch[start][sung], 80)
             yield f"{split}/{i}", Score((Track("Soprano", 0, 0, notes),), meters=(Meter(0, 4, 4),))
@@ -111,18 +110,21 @@ def hymn_melodies(data: Path) -> Iterator[tuple[str, Score]]:
             yield path.stem, replace(score, tracks=(tracks[0],), texts=())
 
 
-def count(melodies: Iterator[tuple[str, Score]], model: Model) -> tuple[Counter[str], list[str]]:
+def count(
+    melodies: Iterator[tuple[str, Score]], model: Model, **settings: Any
+) -> tuple[Counter[str], list[str]]:
     """The faults of all melodies together, and the names of those that have parallels."""
     total: Counter[str] = Counter()
     worst = []
     for name, melody in melodies:
-        written = four_voices(melody, model)
+        written = four_voices(melody, model, **settings)
         if written is None:
             total["without chords"] += 1
             continue
         parts, report = written
         found = faults(parts)
-        total += Counter({"pieces": 1, "rules said to be broken": report["track"]["broken_rules"]})
+        total["pieces"] += 1
+        total["rules said to be broken"] += report["track"]["broken_rules"]
         total.update(found)
         if found["parallel fifths"] + found["parallel octaves"]:
             worst.append(name)
@@ -133,10 +135,11 @@ def main() -> None:
     """Print the counts as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
-    data = parser.parse_args().data
-    load = partial(load_model, "harmony", "onnx")
-    for name, melodies in (("hymns", hymn_melodies(data)), ("chorales", chorale_melodies(data))):
-        total, worst = count(melodies, load())
+    parser.add_argument("--grid", default="auto", help="how often the chord may change, as in the settings")
+    given = parser.parse_args()
+    model = load_model("harmony", "onnx")
+    for name, melodies in (("hymns", hymn_melodies(given.data)), ("chorales", chorale_melodies(given.data))):
+        total, worst = count(melodies, model, grid=given.grid)
         print(json.dumps({name: dict(total), "with parallels": worst}, indent=1))
 
 

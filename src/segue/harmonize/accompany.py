@@ -12,7 +12,7 @@ from segue.harmonize.satb import RANGES, VOICES, events_of, parts_of, place_voic
 from segue.harmonize.styles import Pulse, play, pulse_of
 from segue.harmonize.topline import top_line
 from segue.harmonize.voicing import Span, lead_voices
-from segue.score import DRUM_CHANNEL, Score, Track
+from segue.score import DRUM_CHANNEL, Score, Track, make_notes
 from segue.stage import Settings
 
 NAME = "Chords"
@@ -69,6 +69,10 @@ def _four_voices(
     """Names and NOTE arrays of four voices, and how many rules of writing had to be broken."""
     anchors = np.union1d(pulse.ticks, [tick for span in spans for tick in (span.start, span.end)])
     beat = float(np.median(np.diff(pulse.ticks)))
+    if not len(melody):
+        # Without a melody the soprano sings the highest voice of chords that are led by themselves.
+        start, end = np.array([(span.start, span.end) for span in spans]).T
+        melody = make_notes(start, end - start, [v[-1] for v in lead_voices(spans, melody)], velocity)
     line = top_line(melody, anchors, beat, *RANGES[0])
     events = events_of(spans, line, anchors, pulse.bars)
     placing = place_voices(events)

@@ -32,8 +32,7 @@ VOICES = ("Soprano", "Alto", "Tenor", "Bass")
 RANGES = ((60, 81), (53, 74), (48, 69), (40, 62))
 _MIDDLE = np.array([64, 57, 50])
 #: Cost of a broken hard rule; a whole piece of soft costs stays below one.
-_HARD = 1e5
-_CROSSED = 1e6
+_HARD = 1e6
 #: Placements kept for each event; the second number where the first leaves a hard rule broken.
 _KEPT = (48, 160)
 #: What it costs to leave out the root, third, fifth, seventh and any farther tone.
@@ -42,6 +41,9 @@ _MISSING = (8.0, 12.0, 1.0, 5.0, 1.0)
 _DOUBLED = (0.0, 1.5, 0.5, 8.0, 3.0)
 #: What it costs to put one of them into the bass where no bass is given.
 _INVERTED = (0.0, 2.0, 8.0, 4.0, 30.0)
+
+#: What it costs to begin or to end with an inverted chord.
+_UNSTABLE = np.float32(6)
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,8 @@ def place_voices(events: Sequence[Event]) -> Placing:
     leading = [_leading_tone(a.chord, b.chord) for a, b in pairwise(events)] + [-1]
     for kept in _KEPT:
         voices, own = _candidates(events, leading, kept)
+        for edge in (0, -1):
+            own[edge] += _UNSTABLE * (voices[edge, :, 2] % 12 != events[edge].chord.bass)
         path, cost = _cheapest(own, _steps(events, leading, voices))
         if cost < _HARD:
             break
@@ -108,8 +112,8 @@ def place_voices(events: Sequence[Event]) -> Placing:
 
 
 def parts_of(events: Sequence[Event], placing: Placing, line: Line, velocity: int) -> list[np.ndarray]:
-    """The NOTE arrays of soprano, alto, tenor and bass. A voice that keeps its pitch where the melody does not
-    strike is held on.
+    """The NOTE arrays of soprano, alto, tenor and bass. What keeps its pitch is struck again only where
+    the melody is.
     """
     if not events:
         return [make_notes([], [], [], velocity)] * len(VOICES)
@@ -151,8 +155,8 @@ def _leading_tone(chord: Chord, after: Chord) -> int:
 
 
 def _degrees(chord: Chord) -> np.ndarray:
-    """The place of each pitch class in the chord, int8, shape (12,): 0 root, 1 third, 2 fifth, 3 seventh, 4 any
-    farther tone; -1: foreign.
+    """The place of each pitch class in the chord, int8, shape (12,): 0 root, 1 third (or what is suspended
+    instead), 2 fifth, 3 seventh, 4 any farther tone; -1: foreign.
     """
     degrees = np.full(12, -1, np.int8)
     for i, interval in reversed(list(enumerate(QUALITIES[chord.quality].intervals))):
@@ -189,8 +193,8 @@ def _placements(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The `kept` cheapest placements under a soprano, int8, (kept, 3), and their costs, float32, (kept,).
 
-    `leading` is the pitch class of the leading tone, or -1. Where there are fewer, the last one is repeated at
-    an infinite cost.
+    `leading` is the pitch class of the leading tone, or -1. Where there are fewer, the last one is repeated
+    at an infinite cost.
     """
     voices, cost = _lower(chord)
     cost = cost.copy()
@@ -198,9 +202,10 @@ def _placements(
     sung = voices.astype(np.int64)
     if soprano is not None:
         first, _, low, high = soprano
-        cost += _CROSSED * (sung[:, 0] > low)
-        cost += _HARD * ((high - sung[:, 0] > 12) if high - low <= 12 else (first - sung[:, 0] > 12))
-        cost += 1.0 * (sung[:, 0] == first)
+        # Every chord has tones at or below the lowest soprano for the alto, so something always fits.
+        fits = voices[:, 0] <= low
+        voices, cost, sung = voices[fits], cost[fits], sung[fits]
+        cost += _HARD * (high - sung[:, 0] > 12) + 1.0 * (sung[:, 0] == first)
         sung = np.concatenate([np.full((len(sung), 1), first), sung], axis=1)
     place = degrees[sung % 12]
     for degree in np.unique(degrees[degrees >= 0]).tolist():
@@ -215,9 +220,7 @@ def _placements(
     return voices[np.append(best, np.repeat(best[-1:], pad))], costs
 
 
-def _candidates(
-    events: Sequence[Event], leading: Sequence[int], kept: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _candidates(events: Sequence[Event], leading: Sequence[int], kept: int) -> tuple[np.ndarray, np.ndarray]:
     """Placements, int8, (events, kept, 3), and their own costs, float32, (events, kept)."""
     found = [_placements(e.chord, e.soprano, tone, kept) for e, tone in zip(events, leading, strict=True)]
     return np.stack([v for v, _ in found]), np.stack([c for _, c in found])
@@ -271,7 +274,7 @@ def _add_soprano(
 ) -> None:
     """Add to `cost` what the lower voices' steps cost against the soprano's."""
     sung = [(e.soprano or (0, 0, 0, 0)) for e in events]
-    both = np.array([a.soprano is not None and b.soprano is not None for a, b in pairwise(events)])
+    both = np.array([a.soprano is not None and b.soprano is not None for a, b in pairwise(events)], bool)
     left_pitch = np.array([s[1] for s in sung[:-1]], np.int64)
     next_pitch = np.array([s[0] for s in sung[1:]], np.int64)
     step = np.where(both, next_pitch - left_pitch, 0)
@@ -298,7 +301,7 @@ def _add_tendencies(
     move: list[np.ndarray],
 ) -> None:
     """Add to `cost` what it costs when a leading tone does not rise or a seventh does not stay or fall."""
-    changes = np.array([a.chord != b.chord for a, b in pairwise(events)])
+    changes = np.array([a.chord != b.chord for a, b in pairwise(events)], bool)
     tone = np.array(leading[:-1], np.int64)[:, None]
     degrees = np.stack([_degrees(e.chord) for e in events[:-1]]) if len(events) > 1 else np.zeros((0, 12))
     rows = np.arange(len(changes))[:, None]

@@ -118,9 +118,7 @@ def pad(spans: Sequence[Span], voicings: Sequence[np.ndarray], pulse: Pulse) -> 
     yield from ((start, end, pitch, True) for pitch, start in held.items())
 
 
-def bass_and_chords(
-    spans: Sequence[Span], voicings: Sequence[np.ndarray], pulse: Pulse
-) -> Iterator[Strike]:
+def bass_and_chords(spans: Sequence[Span], voicings: Sequence[np.ndarray], pulse: Pulse) -> Iterator[Strike]:
     """A bass on the strong beats and chords on the weak ones; in compound meters within each beat.
 
     The bass takes turns between the chord's own bass and its fifth, as in a two-beat.

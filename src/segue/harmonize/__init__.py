@@ -1,7 +1,8 @@
 """Harmonize: find the chords of a piece, write them as chord symbols, and play them where nothing else does.
 
 `encoding` turns notes into what the model hears, `decode` turns its answer into chords. `accompany` adds the
-tracks that play them: `voicing` and `styles` one of chords, `topline` and `satb` four voices.
+tracks that play them: `voicing` and `styles` one of chords, `topline` and `satb` four voices,
+`walking` a bass.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class _Parts:
 def apply(
     score: Score, record: Record, settings: Settings, models: Mapping[str, Model], seed: int
 ) -> StageResult:
-    """The score with chord symbols and, where it is wanted, a chord track. Nothing here is random."""
+    """The score with chord symbols and, where it is wanted, a chord track. Only a walking bass is drawn."""
     parts = _parts(score, record)
     if not len(parts.melody) and not len(parts.accompaniment):
         reason = "there are no pitched notes, so there is nothing to harmonize"
@@ -103,7 +104,7 @@ def apply(
         report["skipped"].append({"track": "chords", "reason": reason})
     else:
         spans = _spans(symbols, int(grid.ticks[-1]))
-        tracks, report["track"] = chord_tracks(score, spans, parts.melody, grid, settings)
+        tracks, report["track"] = chord_tracks(score, spans, parts.melody, grid, settings, seed)
         harmonized = replace(harmonized, tracks=(*harmonized.tracks, *tracks))
         changes["tracks"] = [*record.get("tracks", []), *map(record_entry, tracks)]
         report["changed"]["notes"] = report["track"]["notes"]

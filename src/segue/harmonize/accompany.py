@@ -9,13 +9,18 @@ import numpy as np
 
 from segue.beats import Grid
 from segue.harmonize.satb import RANGES, VOICES, events_of, parts_of, place_voices
-from segue.harmonize.styles import Pulse, play, pulse_of
+from segue.harmonize.styles import Pulse, notes_of, play, pulse_of
 from segue.harmonize.topline import top_line
 from segue.harmonize.voicing import Span, lead_voices
+from segue.harmonize.walking import walk
 from segue.score import DRUM_CHANNEL, Score, Track, make_notes
 from segue.stage import Settings
 
 NAME = "Chords"
+BASS = VOICES[-1]
+#: An acoustic bass plays a walking bass, and the chords stand a little behind it (MIDI velocity).
+_BASS_PROGRAM = 32
+_BEHIND = 10
 
 
 def choose_channel(score: Score, program: int) -> tuple[int, int, str | None]:
@@ -40,33 +45,38 @@ def choose_channel(score: Score, program: int) -> tuple[int, int, str | None]:
 
 
 def chord_tracks(
-    score: Score, spans: list[Span], melody: np.ndarray, grid: Grid, settings: Settings
+    score: Score, spans: list[Span], melody: np.ndarray, grid: Grid, settings: Settings, seed: int
 ) -> tuple[list[Track], dict[str, Any]]:
     """The tracks that play `spans` below `melody` (a NOTE array), and what the report says of them."""
     style, velocity = settings["style"], settings["velocity"]
+    pulse = pulse_of(score, grid)
     report: dict[str, Any] = {"style": style}
+    programs = dict.fromkeys((NAME, *VOICES), settings["program"])
     if style == "satb":
-        names, parts, report["broken_rules"] = _four_voices(spans, melody, pulse_of(score, grid), velocity)
+        parts, report["broken_rules"] = _four_voices(spans, melody, pulse, velocity)
     else:
-        names, parts = (
-            [NAME],
-            [play(style, spans, lead_voices(spans, melody), pulse_of(score, grid), velocity)],
-        )
+        voicings = lead_voices(spans, melody)
+        if style == "walking bass":
+            programs[BASS] = _BASS_PROGRAM
+            above = play("block", spans, [v[1:] for v in voicings], pulse, max(velocity - _BEHIND, 1))
+            parts = {BASS: notes_of(walk(spans, pulse, seed), velocity), NAME: above}
+        else:
+            parts = {NAME: play(style, spans, voicings, pulse, velocity)}
     tracks: list[Track] = []
-    for name, notes in zip(names, parts, strict=True):
+    for name, notes in parts.items():
         together = replace(score, tracks=(*score.tracks, *tracks))
-        channel, program, shared = choose_channel(together, settings["program"])
+        channel, program, shared = choose_channel(together, programs[name])
         if shared:
             report["reason"] = shared
         tracks.append(Track(name=name, channel=channel, program=program, notes=notes))
-    report |= {"channels": [t.channel for t in tracks], "program": tracks[0].program}
+    report |= {"channels": [t.channel for t in tracks], "programs": [t.program for t in tracks]}
     return tracks, report | {"notes": sum(len(t.notes) for t in tracks)}
 
 
 def _four_voices(
     spans: list[Span], melody: np.ndarray, pulse: Pulse, velocity: int
-) -> tuple[list[str], list[np.ndarray], int]:
-    """Names and NOTE arrays of four voices, and how many rules of writing had to be broken."""
+) -> tuple[dict[str, np.ndarray], int]:
+    """The NOTE arrays of four voices by name, and how many rules of writing had to be broken."""
     anchors = np.union1d(pulse.ticks, [tick for span in spans for tick in (span.start, span.end)])
     beat = float(np.median(np.diff(pulse.ticks)))
     if not len(melody):
@@ -76,7 +86,8 @@ def _four_voices(
     line = top_line(melody, anchors, beat, *RANGES[0])
     events = events_of(spans, line, anchors, pulse.bars)
     placing = place_voices(events)
-    return list(VOICES), parts_of(events, placing, line, velocity), placing.broken
+    parts = parts_of(events, placing, line, velocity)
+    return dict(zip(VOICES, parts, strict=True)), placing.broken
 
 
 def record_entry(track: Track) -> dict[str, Any]:
@@ -86,7 +97,7 @@ def record_entry(track: Track) -> dict[str, Any]:
         "channel": track.channel,
         "program": track.program,
         "notes": len(track.notes),
-        "role": "bass" if track.name == VOICES[-1] else "chords",
+        "role": "bass" if track.name == BASS else "chords",
         "human_timing": False,
         "nomml": None,
     }

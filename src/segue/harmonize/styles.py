@@ -160,7 +160,11 @@ def play(
     style: str, spans: Sequence[Span], voicings: Sequence[np.ndarray], pulse: Pulse, velocity: int
 ) -> np.ndarray:
     """The notes of one chord track, a sorted NOTE array."""
-    strikes = list(_PLAYERS[style](spans, voicings, pulse))
+    return notes_of(list(_PLAYERS[style](spans, voicings, pulse)), velocity)
+
+
+def notes_of(strikes: Sequence[Strike], velocity: int) -> np.ndarray:
+    """Strikes as a sorted NOTE array."""
     onset, end, pitch, accent = zip(*strikes, strict=True) if strikes else ((),) * 4
     loudness = np.where(accent, velocity, max(velocity - _SOFTER, 1))
     return make_notes(onset, np.subtract(end, onset), pitch, loudness)

@@ -1,0 +1,1 @@
+"""How jazz bass players walk: tables for harmonize's style `walking bass`."""

@@ -13,6 +13,7 @@ from segue import harmonize
 from segue.beats import beat_grid
 from segue.chords import QUALITIES, Chord, parse_chord
 from segue.config import ConfigError, check_stage, defaults, stage_schema
+from segue.harmonize import jazz_walking
 from segue.harmonize.accompany import chord_tracks
 from segue.harmonize.satb import RANGES, VOICES
 from segue.harmonize.styles import pulse_of
@@ -243,6 +244,8 @@ def test_tables_learn_what_is_walked():
 def test_the_tables_know_basses_that_were_not_counted():
     train, validation = fit.load(DATA / "weimar-jazz")
     assert not set(train.solo.tolist()) & set(validation.solo.tolist())
+    committed = Path(jazz_walking.__file__).read_text(encoding="utf-8")
+    assert committed == fit.module(train, validation, fit.fit(train))
     (top, *_), (nats, *_) = fit.measure(validation, np.exp(log_probabilities(JAZZ[3], validation.logs(JAZZ))))
     root = (train.tone == 0).mean()
     hit = validation.tone == 0
@@ -291,9 +294,12 @@ def test_the_count_finds_faults():
         "parallel octaves": 0, "parallel fifths": 0, "direct octaves": 0, "direct fifths": 0,
         "direct octaves, outer voices, soprano leaps": 0,
         "direct fifths, outer voices, soprano leaps": 0,
+        "parallels masked by passing notes": 0,
     }  # fmt: skip
     direct = four_parts.faults(parts([69, 74], [65, 65], [60, 60], [53, 55]))
     assert direct["direct fifths, outer voices, soprano leaps"] == 1
+    passing = [sung([72, 76, 74], 480), *(sung(v) for v in ([67, 69], [60, 62]))]
+    assert four_parts.faults([*passing, sung([53, 50])])["parallels masked by passing notes"] == 1
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "input/melodies").glob("*.mid")), ids=lambda p: p.stem)

@@ -31,11 +31,16 @@ _RESTING = -1
 _PERFECT = {0: "octaves", 7: "fifths"}
 
 
-def sonorities(parts: Sequence[np.ndarray]) -> np.ndarray:
-    """The pitches that the voices (NOTE arrays) sound, int64, (sonorities, voices); -1 where one rests."""
+def sonorities(parts: Sequence[np.ndarray], lower_only: bool = False) -> np.ndarray:
+    """The pitches that the voices (NOTE arrays) sound, int64, (sonorities, voices); -1 where one rests.
+
+    With `lower_only` there is a sonority only where one of the lower voices begins or ends, so that what the
+    soprano sings in between is left out.
+    """
     onset = [p["onset_tick"].astype(np.int64) for p in parts]
     end = [o + p["duration_tick"] for o, p in zip(onset, parts, strict=True)]
-    ticks = np.unique(np.concatenate([*onset, *end]))
+    first = int(lower_only)
+    ticks = np.unique(np.concatenate([*onset[first:], *end[first:]]))
     rows = np.full((len(ticks), len(parts)), _RESTING)
     for voice, part in enumerate(parts):
         if not len(part):
@@ -72,7 +77,21 @@ def faults(parts: Sequence[np.ndarray]) -> Counter[str]:
             if (upper, lower) == (0, 3):
                 leap = np.abs(move[:, 0]) > 2
                 found[f"direct {name}, outer voices, soprano leaps"] += int((direct & leap).sum())
+    steps = sonorities(parts, lower_only=True)
+    found["parallels masked by passing notes"] = _parallels(steps) - _parallels(rows)
     return found
+
+
+def _parallels(rows: np.ndarray) -> int:
+    """Consecutive unisons, fifths and octaves of all pairs of voices."""
+    count = 0
+    for upper, lower in combinations(range(rows.shape[1]), 2):
+        pair = rows[:, [upper, lower]]
+        both = (pair != _RESTING).all(axis=1)
+        interval = (pair[:, 0] - pair[:, 1]) % 12
+        kept = (interval[1:] == interval[:-1]) & np.isin(interval[1:], list(_PERFECT))
+        count += int((kept & both[1:] & both[:-1] & (np.diff(pair, axis=0) != 0).all(axis=1)).sum())
+    return count
 
 
 def four_voices(

@@ -6,7 +6,7 @@
 Source: the column `bass` of the beats of the Weimar Jazz Database (jazzodata, MIT, over ODbL 1.0; Pfleiderer
 et al. 2017, Inside the Jazzomat): the bass pitch of each beat under the solo, taken from the recordings by a
 program. Solos with a swing feel in four count. Tables are counts on the training pieces, one added to each;
-the weights are fitted to the same by gradient ascent of the likelihood, which is concave in them.
+the weights are fitted to the same by Newton's method, as the log likelihood is concave in them.
 """
 
 from __future__ import annotations
@@ -24,8 +24,7 @@ from segue.chords import parse_chord
 from segue.harmonize.walking import KINDS, PLACES, Tables, expert_logs, kind_of, log_probabilities
 from segue.metrics.bootstrap import interval_of_mean
 
-_STEPS = 400
-_RATE = 0.5
+_NEWTON_STEPS = 10
 
 
 @dataclass(frozen=True)
@@ -104,9 +103,12 @@ def fit(beats: Beats) -> Tables:
     logs = beats.logs((*tables, np.ones(3)))
     weights = np.ones(3)
     taken = np.take_along_axis(logs, beats.tone[:, None, None], axis=2)[:, :, 0]
-    for _ in range(_STEPS):
+    for _ in range(_NEWTON_STEPS):
         chance = np.exp(log_probabilities(weights, logs))
-        weights = weights + _RATE * (taken - np.einsum("nt,nwt->nw", chance, logs)).mean(axis=0)
+        expected = np.einsum("nt,nwt->nw", chance, logs)
+        apart = logs - expected[:, :, None]
+        curvature = np.einsum("nt,nwt,nvt->wv", chance, apart, apart)
+        weights = weights + np.linalg.solve(curvature, (taken - expected).sum(axis=0))
     return (*tables, np.round(weights, 2))
 
 

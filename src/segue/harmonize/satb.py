@@ -33,6 +33,8 @@ RANGES = ((60, 81), (53, 74), (48, 69), (40, 62))
 _MIDDLE = np.array([64, 57, 50])
 #: Cost of a broken hard rule; a whole piece of soft costs stays below one.
 _HARD = 1e6
+#: Cost of parallels from beat to beat that the melody passes over in between.
+_MASKED = 300.0
 #: Placements kept for each event; the second number where the first leaves a hard rule broken.
 _KEPT = (48, 160)
 #: What it costs to leave out the root, third, fifth, seventh and any farther tone.
@@ -276,7 +278,9 @@ def _add_soprano(
     sung = [(e.soprano or (0, 0, 0, 0)) for e in events]
     both = np.array([a.soprano is not None and b.soprano is not None for a, b in pairwise(events)], bool)
     left_pitch = np.array([s[1] for s in sung[:-1]], np.int64)
+    first_pitch = np.array([s[0] for s in sung[:-1]], np.int64)
     next_pitch = np.array([s[0] for s in sung[1:]], np.int64)
+    strides = np.where(both, next_pitch - first_pitch, 0)[:, None, None]
     step = np.where(both, next_pitch - left_pitch, 0)
     sign = np.sign(step).astype(np.int8)[:, None, None]
     leaps = (np.abs(step) > 2)[:, None, None]
@@ -285,6 +289,10 @@ def _add_soprano(
         reached = _perfect(next_pitch[:, None] - voices[1:, :, i])[:, None, :]
         same = (left == reached) & (reached > 0) & moved[i] & (sign != 0)
         cost += np.float32(_HARD) * same
+        # Notes that pass between two beats do not hide what the beats do.
+        begun = _perfect(first_pitch[:, None] - voices[:-1, :, i])[:, :, None]
+        masked = (begun == reached) & (reached > 0) & moved[i] & (strides != 0)
+        cost += np.float32(_MASKED) * masked
         direct = (reached > 0) & (np.sign(move[i]) * sign > 0)
         cost += np.float32(1.0) * direct
         if i == 2:

@@ -92,22 +92,21 @@ def test_archives_keep_alternatives_apart_from_pieces(tmp_path):
     # A piece in quarantine that is named like another one's alternative.
     members = {
         "a": replace(
-            member("a"), alternatives={"complete-1": b"1", "complete-2": b"2"}, pictures={"x": b"s"}
+            member("a"),
+            extras={"complete-1.mid": b"1", "complete-2.mid": b"2", "x.svg": b"s", "y-z.txt": b"t"},
         ),
         "a.complete-1": Member(None, {"id": "a.complete-1"}, "k"),
         "a.midi": member("a.midi"),
     }
     write_archive(tmp_path / "1.zip", members)
     assert read_archive(tmp_path / "1.zip") == members
-    turned = {"a": replace(members["a"], alternatives=dict(reversed(members["a"].alternatives.items())))}
+    turned = {"a": replace(members["a"], extras=dict(reversed(members["a"].extras.items())))}
     write_archive(tmp_path / "2.zip", members | turned)
     assert (tmp_path / "1.zip").read_bytes() == (tmp_path / "2.zip").read_bytes()
 
 
 def test_extra_files_are_told_from_the_music():
-    extras = extra_files(
-        "x/b.c", replace(member("b.c"), alternatives={"complete-1": b"1"}, pictures={"y": b"2"})
-    )
+    extras = extra_files("x/b.c", replace(member("b.c"), extras={"complete-1.mid": b"1", "y.svg": b"2"}))
     assert extras == {"x/b.c.complete-1.mid": b"1", "x/b.c.y.svg": b"2"}
     assert all(is_extra("x/b.c", name) for name in extras)
     assert not any(is_extra("x/b.c", f"x/b.c{end}") for end in (".mid", ".json", ".wav"))
@@ -117,7 +116,7 @@ def test_a_piece_in_quarantine_has_no_alternative():
     spec = stage_spec("complete", check_stage("complete", {"variations": 3, "mode": "continue"}), 0)
     done = run_piece(spec, replace(member("a"), midi=b"no music"))
     assert done.midi is None
-    assert done.alternatives == {}
+    assert done.extras == {}
 
 
 def test_an_alternative_is_the_piece_after_the_stage():
@@ -125,9 +124,9 @@ def test_an_alternative_is_the_piece_after_the_stage():
         "complete", check_stage("complete", {"variations": 3, "take": 2, "mode": "continue"}), 0
     )
     done = run_piece(spec, member("a"))
-    assert done.alternatives["complete-2"] == done.midi
-    assert done.alternatives["complete-1"] != done.midi
-    read_midi(done.alternatives["complete-3"])
+    assert done.extras["complete-2.mid"] == done.midi
+    assert done.extras["complete-1.mid"] != done.midi
+    read_midi(done.extras["complete-3.mid"])
 
 
 def test_an_alternative_put_back_beside_its_piece_has_an_id_of_its_own(tmp_path):

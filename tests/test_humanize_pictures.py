@@ -127,12 +127,12 @@ def run(**changes):
 
 def test_figures_change_no_music():
     without, with_picture = run(), run(figures=True)
-    assert without.pictures == {}
-    assert list(with_picture.pictures) == ["humanize"]
+    assert without.files == {}
+    assert list(with_picture.files) == ["humanize.svg"]
     assert write_midi(without.score) == write_midi(with_picture.score)
     assert without.report == with_picture.report
     still = run(figures=True, amount=0)
-    assert b"Groove of" in still.pictures["humanize"]
+    assert b"Groove of" in still.files["humanize.svg"]
 
 
 def test_the_setting_of_the_run_reaches_the_stage():
@@ -144,12 +144,12 @@ def test_the_setting_of_the_run_reaches_the_stage():
 
 def test_archives_hold_pictures_in_a_fixed_order(tmp_path):
     members = {
-        "a": Member(b"1", {}, "k", {"x": b"<svg/>", "humanize": b"h"}),
-        "a.x": Member(b"1", {}, "k", {"humanize": b"other"}),
+        "a": Member(b"1", {}, "k", {"x.svg": b"<svg/>", "humanize.svg": b"h"}),
+        "a.x": Member(b"1", {}, "k", {"humanize.svg": b"other"}),
         "b": Member(None, {}, "k"),
     }
     write_archive(tmp_path / "1.zip", members)
-    turned = {"a": replace(members["a"], pictures=dict(reversed(members["a"].pictures.items())))}
+    turned = {"a": replace(members["a"], extras=dict(reversed(members["a"].extras.items())))}
     write_archive(tmp_path / "2.zip", dict(reversed((members | turned).items())))
     assert (tmp_path / "1.zip").read_bytes() == (tmp_path / "2.zip").read_bytes()
     assert read_archive(tmp_path / "1.zip") == members
@@ -214,7 +214,7 @@ def test_a_piece_in_quarantine_has_no_picture():
     spec = stage_spec("humanize", check_stage("humanize", {"figures": True}), 0)
     member = run_piece(spec, Member(b"no music", RECORD))
     assert member.midi is None
-    assert member.pictures == {}
+    assert member.extras == {}
 
 
 def test_the_command_line_writes_the_picture(tmp_path):

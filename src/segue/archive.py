@@ -4,9 +4,9 @@ Any unpacker opens it and any workstation plays the members. Members are stored 
 their names and with a fixed time stamp, so that equal content is equal bytes on every machine.
 
 For a piece `folk/tune`: `folk/tune.mid` (absent when the piece is in quarantine), `folk/tune.json`, an object
-with `key` (what the result was computed from, see `segue.process`) and `record`, the pictures drawn so far,
-such as `folk/tune.humanize.svg`, and the alternatives that a stage offers, `folk/tune.complete-2.midi`
-(delivered as `.mid`, which in an archive is the ending of pieces).
+with `key` (what the result was computed from, see `segue.process`) and `record`, and the extra files of the
+stages so far: pictures such as `folk/tune.humanize.svg`, texts, and the alternatives that a stage offers,
+`folk/tune.complete-2.midi` (delivered as `.mid`, which in an archive is the ending of pieces).
 """
 
 from __future__ import annotations
@@ -20,23 +20,20 @@ from pathlib import Path
 from typing import Any
 
 _TIME_STAMP = (1980, 1, 1, 0, 0, 0)
-_PICTURE = ".svg"
-_ALTERNATIVE = ".midi"
 
 
 @dataclass(frozen=True)
 class Member:
-    """One piece between two stages: MIDI bytes (None in quarantine), record, cache key, SVG and MIDI by name.
+    """One piece between two stages: MIDI bytes (None in quarantine), record, cache key and extra files.
 
-    Pictures and alternatives are no part of what a later stage computes from: they are handed on, and change
-    no key.
+    `extras` are bytes by what follows the piece's name: `<stage>.<ending>` or `<stage>-<what>.<ending>`. They
+    are no part of what a later stage computes from: they are handed on, and change no key.
     """
 
     midi: bytes | None
     record: dict[str, Any]
     key: str = ""
-    pictures: dict[str, bytes] = field(default_factory=dict)
-    alternatives: dict[str, bytes] = field(default_factory=dict)
+    extras: dict[str, bytes] = field(default_factory=dict)
 
 
 def to_json(value: Any) -> str:
@@ -62,10 +59,9 @@ def write_archive(path: Path, members: Mapping[str, Member]) -> None:
             archive.writestr(zipfile.ZipInfo(f"{piece}.json", _TIME_STAMP), body)
             if member.midi is not None:
                 archive.writestr(zipfile.ZipInfo(f"{piece}.mid", _TIME_STAMP), member.midi)
-            for name, picture in sorted(member.pictures.items()):
-                archive.writestr(zipfile.ZipInfo(f"{piece}.{name}{_PICTURE}", _TIME_STAMP), picture)
-            for name, midi in sorted(member.alternatives.items()):
-                archive.writestr(zipfile.ZipInfo(f"{piece}.{name}{_ALTERNATIVE}", _TIME_STAMP), midi)
+            for name, data in sorted(member.extras.items()):
+                stored = f"{name}i" if name.endswith(".mid") else name
+                archive.writestr(zipfile.ZipInfo(f"{piece}.{stored}", _TIME_STAMP), data)
     os.replace(temporary, path)
 
 
@@ -74,27 +70,25 @@ def read_archive(path: Path) -> dict[str, Member]:
     members: dict[str, Member] = {}
     with zipfile.ZipFile(path) as archive:
         names = set(archive.namelist())
-        extras: dict[str, dict[str, dict[str, bytes]]] = {_PICTURE: {}, _ALTERNATIVE: {}}
+        extras: dict[str, dict[str, bytes]] = {}
         for file in sorted(names):
-            ending = os.path.splitext(file)[1]
-            if ending in extras:
-                piece, _, name = file.removesuffix(ending).rpartition(".")
-                extras[ending].setdefault(piece, {})[name] = archive.read(file)
+            if not file.endswith((".json", ".mid")):
+                piece, stem, ending = file.rsplit(".", 2)
+                name = f"{stem}.{'mid' if ending == 'midi' else ending}"
+                extras.setdefault(piece, {})[name] = archive.read(file)
         for file in sorted(names):
             if not file.endswith(".json"):
                 continue
             piece = file.removesuffix(".json")
             stored = json.loads(archive.read(file))
             midi = archive.read(f"{piece}.mid") if f"{piece}.mid" in names else None
-            own = (extras[ending].get(piece, {}) for ending in (_PICTURE, _ALTERNATIVE))
-            members[piece] = Member(midi, stored["record"], stored["key"], *own)
+            members[piece] = Member(midi, stored["record"], stored["key"], extras.get(piece, {}))
     return members
 
 
 def extra_files(piece: str, member: Member) -> dict[str, bytes]:
-    """The files below the output folder that a piece brings beside its music; names are without dots."""
-    pictures = {f"{piece}.{name}{_PICTURE}": data for name, data in member.pictures.items()}
-    return pictures | {f"{piece}.{name}.mid": data for name, data in member.alternatives.items()}
+    """The files below the output folder that a piece brings beside its music."""
+    return {f"{piece}.{name}": data for name, data in member.extras.items()}
 
 
 def is_extra(piece: str, file: str) -> bool:

@@ -1,4 +1,4 @@
-"""The last job of a shard: finished MIDI, records, pictures, alternatives and audio into the output folder.
+"""The last job of a shard: finished MIDI, records, extra files and audio into the output folder.
 
 Audio is made by several processes at once, one piece each; a synthesizer that crashes costs its piece.
 """
@@ -38,10 +38,10 @@ def deliver_shard(
     tally: Tally,
     processes: int = 1,
 ) -> None:
-    """Deliver a shard: finished MIDI, record, pictures, alternatives and, unless `spec` is None, audio.
+    """Deliver a shard: finished MIDI, record, extra files and, unless `spec` is None, audio.
 
     A file that is present and whose key is unchanged stays; a file of a piece that is gone, or that this
-    run no longer makes, is removed. Pictures and alternatives are written by themselves: they cost no audio.
+    run no longer makes, is removed. Extra files are written by themselves: they cost no audio.
     """
     known, known_records = read_manifest(manifest), read_manifest(records)
     pieces = read_archive(previous)

@@ -192,5 +192,5 @@ def _finish(spec: StageSpec, result: StageResult, record: Mapping[str, Any], key
     stages = {**record.get("stages", {}), spec.name: report}
     new = {**record, **result.record, "stages": stages}
     new["midi_sha256"] = hashlib.sha256(midi).hexdigest()
-    others = {name: write_midi(score) for name, score in result.alternatives.items()}
-    return Member(midi, new, key, result.pictures, others)
+    others = {f"{name}.mid": write_midi(score) for name, score in result.alternatives.items()}
+    return Member(midi, new, key, {**result.files, **others})

@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import json
 import logging
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -190,18 +191,11 @@ def stage_shard(spec: StageSpec, previous: Path, output: Path, tally: Tally) -> 
 
 
 def _hand_on(stage: str, member: Member, done: Member) -> Member:
-    """`done` with the pictures and alternatives that `stage` made and those that the piece brought along."""
+    """`done` with the extra files that `stage` made and those that the piece brought along."""
     if done.midi is None:
         return done
-
-    def joined(brought: dict[str, bytes], made: dict[str, bytes]) -> dict[str, bytes]:
-        return brought | {name: data for name, data in made.items() if name.partition("-")[0] == stage}
-
-    return replace(
-        done,
-        pictures=joined(member.pictures, done.pictures),
-        alternatives=joined(member.alternatives, done.alternatives),
-    )
+    made = {name: data for name, data in done.extras.items() if re.split("[-.]", name)[0] == stage}
+    return replace(done, extras=member.extras | made)
 
 
 def _changed(cache: dict[str, Member], piece: str, key: str) -> bool:

@@ -61,9 +61,10 @@ class StageResult:
     report: dict[str, Any]
     #: Replaces top-level entries of the record ("tracks", "chords", "key", ...).
     record: dict[str, Any] = field(default_factory=dict)
-    #: SVG by name, where the setting `figures` asks for it: the stage's own name or, where it draws several,
-    #: `<stage>-<what>`. They travel with the piece and are delivered as `<piece>.<name>.svg`.
-    pictures: dict[str, bytes] = field(default_factory=dict)
+    #: Files that a setting asks for beside the music, such as the pictures of `figures`, by name with ending:
+    #: `<stage>.svg` or, where a stage makes several, `<stage>-<what>.svg`. They travel with the piece and are
+    #: delivered as `<piece>.<name>`.
+    files: dict[str, bytes] = field(default_factory=dict)
     #: Other scores that the stage might as well have made, by name: `<stage>-<number>`. They travel with the
     #: piece as it was after the stage, and are delivered as `<piece>.<name>.mid`.
     alternatives: dict[str, Score] = field(default_factory=dict)

@@ -35,7 +35,7 @@ def apply(
         from segue.humanize.pictures import groove_picture
 
         picture = groove_picture(score, result.score, record)
-        result = replace(result, pictures={"humanize": picture} if picture else {})
+        result = replace(result, files={"humanize.svg": picture} if picture else {})
     return result
 
 

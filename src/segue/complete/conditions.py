@@ -13,7 +13,13 @@ from segue.score import Score, bar_starts
 from segue.stage import Record
 
 #: How the chords of an accompaniment are listened for; `segue.harmonize` has the words.
-_LISTEN = {"grid": "auto", "seventh_chords": True, "existing": "replace", "track": "never"}
+_LISTEN = {
+    "grid": "auto",
+    "seventh_chords": True,
+    "existing": "replace",
+    "track": "never",
+    "lead_sheet": False,
+}
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,8 @@
 `encoding` turns notes into what the model hears, `decode` turns its answer into chords. `accompany` adds the
 tracks that play them: `voicing` and `styles` one of chords, `topline` and `satb` four voices,
 `walking` a bass.
+
+`sheet`, `note_values` and `lead_sheet` write a lead sheet where one is wanted.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from segue.harmonize.voicing import Span
 from segue.ingest.chords import chord_markers
 from segue.ingest.key import Key, key_of_signature
 from segue.runtime import Model
-from segue.score import MARKER, Score, Text, no_notes
+from segue.score import DEFAULT_TEMPO_US, MARKER, Score, Tempo, Text, no_notes
 from segue.stage import Record, Settings, StageResult
 
 #: Complete hears chords through this stage: what changes here without another model raises its VERSION, too.
@@ -108,7 +110,11 @@ def apply(
         harmonized = replace(harmonized, tracks=(*harmonized.tracks, *tracks))
         changes["tracks"] = [*record.get("tracks", []), *map(record_entry, tracks)]
         report["changed"]["notes"] = report["track"]["notes"]
-    return StageResult(harmonized, report, changes)
+    files: dict[str, bytes] = {}
+    if settings["lead_sheet"]:
+        key = changes.get("key", record.get("key"))
+        files, report["lead_sheet"] = _lead_sheet(score, record, key, symbols, parts)
+    return StageResult(harmonized, report, changes, files)
 
 
 def _parts(score: Score, record: Record) -> _Parts:
@@ -201,6 +207,31 @@ def _spans(symbols: list[Symbol], end: int) -> list[Span]:
     """The chords with the ticks between which they sound; the last one sounds to `end`."""
     pairs = zip(symbols, _stops(symbols, end), strict=True)
     return [Span(s.chord, s.tick, stop) for s, stop in pairs if s.chord.is_chord and stop > s.tick]
+
+
+def _lead_sheet(
+    score: Score, record: Record, key: dict[str, Any] | None, symbols: list[Symbol], parts: _Parts
+) -> tuple[dict[str, bytes], dict[str, Any]]:
+    """The files of the piece's lead sheet, and what the report says of it."""
+    # Complete hears through this package, so what is made of complete's parts is not imported above.
+    from segue.complete.line import melody_track
+    from segue.harmonize.lead_sheet import lead_sheet, title_of
+    from segue.harmonize.sheet import chords_text, make_sheet
+
+    track, reason = melody_track(score, record, "auto")
+    notes = no_notes() if track is None else score.tracks[track].notes
+    last = max(int(p["onset_tick"].max()) for p in (parts.melody, parts.accompaniment) if len(p))
+    sheet = make_sheet(score, notes, [(s.tick, s.chord) for s in symbols], last)
+    key = key or {"tonic": 0, "mode": "major", "name": "C major"}
+    tempo = score.tempos[0] if score.tempos else Tempo(0, DEFAULT_TEMPO_US)
+    files = {
+        "harmonize-sheet.musicxml": lead_sheet(sheet, key, title_of(record.get("id", "")), tempo).encode(),
+        "harmonize-chords.txt": chords_text(sheet, key).encode(),
+    }
+    report: dict[str, Any] = {"bars": len(sheet.bars), "notes": len(sheet.notes), "chords": len(sheet.chords)}
+    if reason:
+        report["reason"] = f"the lead sheet has chords alone, for {reason}"
+    return files, report
 
 
 def _stops(symbols: list[Symbol], end: int) -> list[int]:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segue.complete.copies import NOTES, CopyIndex, Guard, grams, longest_match, pack
+from segue.complete.copies import FILE, NOTES, STEPS, CopyIndex, Guard, grams, longest_match, pack
 
 BITS = 30
 
@@ -144,16 +144,21 @@ def test_joins_look_at_grams_on_both_sides_only():
     def parts(before, after):
         return (onset[before], pitch[before]), (onset[after], pitch[after])
 
-    assert guard.joins(*parts(slice(0, 30), slice(30, 60)))
-    assert guard.joins(*parts(slice(23, 30), slice(30, 31)))
-    assert guard.joins(*parts(slice(29, 30), slice(30, 37)))
+    def joins(before, after):
+        """Whether a copy has notes of both: up to 7 of each side are looked at."""
+        line = (np.concatenate([a[-STEPS:], b[:STEPS]]) for a, b in zip(before, after, strict=True))
+        return guard.copied(*line).any()
+
+    assert joins(*parts(slice(0, 30), slice(30, 60)))
+    assert joins(*parts(slice(23, 30), slice(30, 31)))
+    assert joins(*parts(slice(29, 30), slice(30, 37)))
     # Too few notes, or a note left out at the join: no gram lies on both sides.
-    assert not guard.joins(*parts(slice(24, 30), slice(30, 31)))
-    assert not guard.joins(*parts(slice(0, 30), slice(31, 60)))
-    assert not guard.joins(*parts(slice(0, 30), slice(30, 30)))
+    assert not joins(*parts(slice(24, 30), slice(30, 31)))
+    assert not joins(*parts(slice(0, 30), slice(31, 60)))
+    assert not joins(*parts(slice(0, 30), slice(30, 30)))
     # A copy on one side alone is not a matter of the join.
     elsewhere = onset[30:] + 1, pitch[30:]
-    assert not guard.joins((onset[:30], pitch[:30]), elsewhere)
+    assert not joins((onset[:30], pitch[:30]), elsewhere)
 
 
 def test_the_guard_lets_a_walk_end_without_copies():
@@ -178,7 +183,7 @@ def test_the_guard_lets_a_walk_end_without_copies():
 
 
 def test_written_index_is_the_same_every_time(tmp_path):
-    from training.melody.copies import NAME, write_copies
+    from training.melody.copies import write_copies
     from training.melody.tune import Tune
 
     tunes = [
@@ -189,10 +194,10 @@ def test_written_index_is_the_same_every_time(tmp_path):
     strange = Tune("s", "test", "jazz", (4, 4), 0, "major", onset, np.full(60, 3), pitch)
     told = write_copies(tunes, tmp_path / "a", [tunes[0], strange])
     write_copies(tunes[::-1], tmp_path / "b")
-    assert (tmp_path / "a" / NAME).read_bytes() == (tmp_path / "b" / NAME).read_bytes()
+    assert (tmp_path / "a" / FILE).read_bytes() == (tmp_path / "b" / FILE).read_bytes()
     assert told["grams"] == 5 * 53
     assert told["of_validation"] == {"folk": 1.0, "jazz": 0.0}
-    assert told["kib"] == round((tmp_path / "a" / NAME).stat().st_size / 1024)
-    with np.load(tmp_path / "a" / NAME) as stored:
+    assert told["kib"] == round((tmp_path / "a" / FILE).stat().st_size / 1024)
+    with np.load(tmp_path / "a" / FILE) as stored:
         index = CopyIndex(dict(stored))
     assert all(longest_match(index, t.onset, t.pitch) == 60 for t in tunes)

@@ -229,6 +229,12 @@ class Model:
         return worst
 
 
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    """Natural log-probabilities, float64, of a model's logits over the last axis."""
+    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+
+
 def model_folder(name: str) -> Path:
     """The folder of a model: a name within `models/`, or a path to a folder of your own."""
     folder = Path(name) if "/" in name else MODELS_FOLDER / name

@@ -8,12 +8,12 @@ they begin in, root, third, fifth and the seventh of a dominant; the true music 
 from __future__ import annotations
 
 import argparse
-from bisect import bisect_right
 from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 
+from segue.chords import QUALITIES
 from segue.complete.encoding import CHORD_QUALITIES, PITCH_TOKENS, REST, Chords, Events, Setting
 from segue.complete.sampler import Place, Taste, write
 from segue.runtime import Model, load_model
@@ -23,13 +23,8 @@ from training.melody.examples import Example, encode_tune
 BARS, TUNES, VOICES = 8, 40, 3
 WEIGHTS = (0.0, 0.5, 1.0)
 STYLES = ("pop", "song", "jazz")
-_TONES = dict(
-    zip(
-        CHORD_QUALITIES,
-        ((0, 4, 7), (0, 3, 7), (0, 4, 7, 10), (0, 3, 6), (0, 4, 8), (0, 5, 7), (0, 7)),
-        strict=True,
-    )
-)
+_FULL = ("maj", "min", "7", "dim", "aug", "sus4", "5")
+_TONES = {name: QUALITIES[full].intervals for name, full in zip(CHORD_QUALITIES, _FULL, strict=True)}
 #: Semitones above the tonic and qualities, one chord a bar.
 _FOREIGN = ("maj", 8), ("maj", 3), ("maj", 10), ("min", 5), ("maj", 8), ("maj", 1), ("dom", 7), ("maj", 0)
 
@@ -46,8 +41,8 @@ def foreign_chords(setting: Setting, start: int) -> Chords:
 
 def in_chord(chords: Chords, start: int, pitch: int) -> bool | None:
     """Whether a MIDI pitch at `start` (units) belongs to the chord there; None where there is none."""
-    i = bisect_right(chords.start, start) - 1
-    if i < 0 or start >= chords.stop or chords.root[i] < 0:
+    i = chords.at(start)
+    if i is None or chords.root[i] < 0:
         return None
     return (pitch - chords.root[i]) % 12 in _TONES[CHORD_QUALITIES[chords.quality[i]]]
 

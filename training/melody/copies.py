@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from segue.complete.copies import CopyIndex, grams, pack
+from segue.complete.copies import FILE, CopyIndex, grams, pack
 from training.melody.tune import Tune
 
-NAME = "copies.npz"
 #: Of the bits of a hash; with 600,000 grams one in 1,800 strange ones is taken for a copy.
 BITS = 30
 
@@ -25,14 +24,14 @@ def write_copies(tunes: Sequence[Tune], folder: Path, valid: Sequence[Tune] = ()
     """
     arrays = pack(np.concatenate([grams(t.onset, t.pitch) for t in tunes]), BITS)
     folder.mkdir(parents=True, exist_ok=True)
-    np.savez(folder / NAME, **arrays)
+    np.savez(folder / FILE, **arrays)
     index = CopyIndex(arrays)
     found: dict[str, list[np.ndarray]] = defaultdict(list)
     for tune in valid:
         found[tune.style].append(index.contains(grams(tune.onset, tune.pitch)))
     return {
         "grams": index.size,
-        "kib": round((folder / NAME).stat().st_size / 1024),
+        "kib": round((folder / FILE).stat().st_size / 1024),
         "false_positives": round(index.size / 2**BITS, 6),
         "of_validation": {style: round(float(np.concatenate(f).mean()), 4) for style, f in found.items()},
     }

@@ -102,12 +102,6 @@ def encode_gaps(events: Events, setting: Setting, found: list[tuple[int, int, st
     return Gaps(np.array(rows, np.int16), ahead)
 
 
-def gap_rows(example: Example, first: int, last: int) -> np.ndarray:
-    """Rows [first, last) of an example as a gap: the past and all from event `last`, a note, on are known."""
-    found = [(0, first, "free"), (first, last, "ahead")]
-    return encode_gaps(example.events, example.setting, found).rows[first:last]
-
-
 _PLACE = [COLUMN[name] for name in READING[2:]]
 
 
@@ -153,22 +147,15 @@ def moved_tune(tune: Tune, variants: int, seed: int) -> Example:
     return replace(encode_tune(tune, variants, seed), moved=moved)
 
 
-def _encode(job: tuple[Tune, int, int]) -> Example:
-    return moved_tune(*job)
-
-
-def _encode_plain(job: tuple[Tune, int, int]) -> Example:
-    return encode_tune(*job)
-
-
 def load(data: Path, cache: Path) -> tuple[list[Example], list[Example], dict]:
     """Training and validation examples and a summary, from `cache` where it holds the same data."""
 
     def make() -> tuple[list[Example], list[Example], dict]:
         train, valid, summary = load_tunes(data, cache)
         with get_context("spawn").Pool(2) as pool:
-            train = pool.map(_encode, [(tune, GAP_VARIANTS, i) for i, tune in enumerate(train)], chunksize=64)
-            valid = pool.map(_encode_plain, [(tune, 1, i) for i, tune in enumerate(valid)], chunksize=64)
+            jobs = ((tune, GAP_VARIANTS, i) for i, tune in enumerate(train))
+            train = pool.starmap(moved_tune, jobs, chunksize=64)
+            valid = pool.starmap(encode_tune, ((tune, 1, i) for i, tune in enumerate(valid)), chunksize=64)
         events = {
             "training_events": sum(len(e.events) for e in train),
             "validation_events": sum(len(e.events) for e in valid),

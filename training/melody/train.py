@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
+from segue.complete.copies import FILE
 from segue.complete.encoding import PITCH_TOKENS, Events
 from segue.complete.features import OFFSETS, WIDTH, multi_hot
 from segue.complete.judge import hidden
@@ -31,7 +32,7 @@ from training.common.export import export_model
 from training.common.weights import round_weights
 from training.melody import evaluate, reference
 from training.melody.card import front_matter, prose
-from training.melody.copies import NAME, write_copies
+from training.melody.copies import write_copies
 from training.melody.data import load_tunes
 from training.melody.examples import Example, load
 from training.melody.fit import fit, window
@@ -81,7 +82,7 @@ def export(
         examples,
         target,
         {"kind": "cross_entropy", "output": "duration"},
-        {**card, "extras": [NAME]},
+        {**card, "extras": [FILE]},
         text,
         state={"h_next": "h"},
         weights=WEIGHTS,

@@ -21,12 +21,15 @@ def outside_range(pitch: np.ndarray, lowest: int, highest: int) -> int:
 
 def longest_repetition(pitch: np.ndarray) -> int:
     """The most notes of one pitch in a row."""
-    return _longest_run(np.diff(pitch) == 0) + 1 if len(pitch) else 0
+    return int(run_lengths(np.diff(pitch) == 0).max()) + 1 if len(pitch) else 0
 
 
-def _longest_run(flags: np.ndarray) -> int:
-    breaks = np.flatnonzero(np.concatenate([[True], ~flags.astype(bool), [True]]))
-    return int(np.diff(breaks).max()) - 1
+def run_lengths(flags: np.ndarray) -> np.ndarray:
+    """Lengths of the runs of True in `flags`, bool, shape (n,): before, between and after all that are False,
+    so 0 where two of these meet; int64, at least one.
+    """
+    breaks = np.flatnonzero(np.concatenate([[True], ~flags, [True]]))
+    return np.diff(breaks) - 1
 
 
 def unresolved_leaps(pitch: np.ndarray) -> int:

@@ -12,15 +12,6 @@ from segue.runtime import Model
 from segue.score import Score, bar_starts
 from segue.stage import Record
 
-#: How the chords of an accompaniment are listened for; `segue.harmonize` has the words.
-_LISTEN = {
-    "grid": "auto",
-    "seventh_chords": True,
-    "existing": "replace",
-    "track": "never",
-    "lead_sheet": False,
-}
-
 
 @dataclass(frozen=True)
 class Symbols:
@@ -56,10 +47,10 @@ def find_chords(
     if stop is None:
         reason = "nothing accompanies the melody where notes are written"
         return Symbols(), {"source": "none", "reason": reason}
-    from segue.harmonize import apply as harmonize
+    from segue.harmonize import hear_chords
 
-    heard = harmonize(score, record, _LISTEN, {"harmony": models["harmony"]}, 0).record.get("chords", [])
-    return _told("heard", [(int(entry["tick"]), entry["label"]) for entry in heard], stop)
+    heard = hear_chords(score, record, models["harmony"])
+    return _told("heard", [(symbol.tick, symbol.label) for symbol in heard], stop)
 
 
 def with_chords(line: Line, symbols: Symbols) -> Line:

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from segue.complete.copies import CopyIndex
+from segue.complete.copies import FILE, CopyIndex
 from segue.complete.encoding import (
     REST,
     SHORT_REST,
@@ -18,8 +18,6 @@ from segue.complete.encoding import (
 from segue.complete.line import Line
 from segue.complete.sampler import MEMORY, Walker
 from segue.runtime import Model
-
-_COPIES = "copies.npz"
 
 
 def past_events(line: Line, start: int) -> Events:
@@ -63,4 +61,4 @@ def own_nats(model: Model, past: Events, setting: Setting) -> float | None:
 @lru_cache(maxsize=4)
 def copy_index(model: Model) -> CopyIndex | None:
     """The index of the tunes that the model has learned from, None where it brings none."""
-    return CopyIndex(model.extra(_COPIES)) if _COPIES in (model.card.get("extras") or ()) else None
+    return CopyIndex(model.extra(FILE)) if FILE in (model.card.get("extras") or ()) else None

@@ -16,6 +16,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from segue.complete.checks import run_lengths
+
+#: The file of a model's folder that holds the index.
+FILE = "copies.npz"
 #: Notes in a gram, and steps between them.
 NOTES = 8
 STEPS = NOTES - 1
@@ -95,8 +99,8 @@ def longest_match(index: CopyIndex, onset: np.ndarray, pitch: np.ndarray) -> int
 
 def longest_run(found: np.ndarray) -> int:
     """Notes of the longest run in which every gram is `found`, bool, shape (grams,); 0 where none is."""
-    edges = np.flatnonzero(np.diff(found.astype(np.int8), prepend=0, append=0))
-    return int((edges[1::2] - edges[::2]).max()) + STEPS if len(edges) else 0
+    longest = int(run_lengths(found).max())
+    return longest + STEPS if longest else 0
 
 
 class Guard:
@@ -136,16 +140,3 @@ class Guard:
     def copied(self, onset: np.ndarray, pitch: np.ndarray) -> np.ndarray:
         """Which grams of a line are forbidden copies, bool, shape (max(notes - 7, 0),)."""
         return self._copies(grams(onset, pitch))
-
-    def joins(
-        self,
-        written: tuple[np.ndarray, np.ndarray],
-        after: tuple[np.ndarray, np.ndarray],
-    ) -> bool:
-        """Whether a copy straddles the line up to the end of a gap and the notes after it.
-
-        Each is onsets (units) and pitches (MIDI) in order; of the first the last 7 notes count, of the second
-        the first 7, and only grams with notes of both.
-        """
-        onset, pitch = (np.concatenate([a[-STEPS:], b[:STEPS]]) for a, b in zip(written, after, strict=True))
-        return bool(self.copied(onset, pitch).any())

@@ -95,6 +95,11 @@ class Chords:
     quality: tuple[int, ...]
     stop: int
 
+    def at(self, unit: int) -> int | None:
+        """Number of the chord that holds at `unit`, None where none is known."""
+        i = bisect_right(self.start, unit) - 1
+        return i if i >= 0 and unit < self.stop else None
+
     @staticmethod
     def from_symbols(starts: Sequence[int], labels: Sequence[str], stop: int) -> Chords | None:
         """Chords from symbols and the units at which they begin (rising); what cannot be read is left out.

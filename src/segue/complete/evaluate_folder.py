@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from segue.complete.encoding import DURATIONS, PITCH_TOKENS, Events, Setting, events_from_notes
+from segue.complete.encoding import DURATIONS, PITCH_TOKENS, Events, Setting
 from segue.complete.evaluate import (
     Candidate,
     Figures,
@@ -90,8 +90,7 @@ def melody_piece(name: str, score: Score, record: Record, settings: Settings) ->
     line = max(lines, key=len, default=None)
     if line is None or len(line) < LEAST_NOTES:
         raise StageError(f"the melody has fewer than {LEAST_NOTES} notes in one meter")
-    events = events_from_notes(line.onset, line.length, line.pitch, line.setting)
-    return Piece(name, "", line.setting, events, encode(events, line.setting))
+    return Piece(name, "", line.setting, line.events, encode(line.events, line.setting))
 
 
 def melody_table(

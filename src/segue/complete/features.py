@@ -140,9 +140,8 @@ def chord_category(root: int, quality: int, tonic: int) -> int:
     return NO_CHORD if root < 0 else (root - tonic) % 12 * len(CHORD_QUALITIES) + quality
 
 
-def multi_hot(rows: Sequence[Sequence[int]]) -> np.ndarray:
-    """The network's input for rows, float32, shape (rows, `WIDTH`)."""
-    x = np.zeros((len(rows), WIDTH), np.float32)
-    for i, row in enumerate(rows):
-        x[i, row] = 1.0
+def multi_hot(rows: Sequence[Sequence[int]] | np.ndarray, width: int = WIDTH) -> np.ndarray:
+    """The network's input for rows of equally many indices, float32, shape (rows, `width`)."""
+    x = np.zeros((len(rows), width), np.float32)
+    np.put_along_axis(x, np.asarray(rows), 1.0, 1)
     return x

@@ -13,9 +13,17 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from segue.complete.features import COLUMN, NO_CHORD_ROW, OFFSETS, READING, SIZES, WIDTH, pitch_logits
-from segue.complete.sampler import log_softmax
-from segue.runtime import Arrays, Model
+from segue.complete.features import (
+    COLUMN,
+    NO_CHORD_ROW,
+    OFFSETS,
+    READING,
+    SIZES,
+    WIDTH,
+    multi_hot,
+    pitch_logits,
+)
+from segue.runtime import Arrays, Model, log_softmax
 
 #: Windows that are judged in one batch.
 _TOGETHER = 256
@@ -141,9 +149,7 @@ class ModelJudge:
     def _call(self, rows: np.ndarray, state: Arrays, ahead: Arrays) -> Arrays:
         """The model's outputs for rows (n, features), `pitch` complete."""
         indices, width = (rows, WIDTH) if self._names is None else narrowed(rows, self._names)
-        x = np.zeros((len(rows), width), np.float32)
-        np.put_along_axis(x, indices, 1.0, 1)
-        out = self._model(x=x, **state, **ahead)
+        out = self._model(x=multi_hot(indices, width), **state, **ahead)
         if "interval" in out:
             out = {**out, "pitch": pitch_logits(out["pitch"], out["interval"], rows)}
         return out
@@ -188,8 +194,7 @@ class ModelJudge:
         for t in range(max(map(len, readings))):
             x = np.zeros((len(prompts), WIDTH), np.float32)
             live = np.array([t < len(reading) for reading in readings])
-            for i in np.flatnonzero(live):
-                x[i, readings[i][t]] = 1.0
+            x[live] = multi_hot([reading[t] for reading in readings if t < len(reading)])
             out = self._model(x=x, **idle, ahead=summary)
             summary = np.where(live[:, None], out["ahead_next"], summary)
         return {"ahead": summary}

@@ -16,7 +16,9 @@ from segue.complete.encoding import (
     SHORT_REST,
     TICKS_PER_UNIT,
     UNITS_PER_QUARTER,
+    Events,
     Setting,
+    events_from_notes,
     first_bar,
     reference_tonic,
     snap,
@@ -80,6 +82,11 @@ class Line:
     def beat(self) -> int:
         """Length of a felt beat in units."""
         return max(self.meter.beat_ticks // TICKS_PER_UNIT, 1)
+
+    @cached_property
+    def events(self) -> Events:
+        """The line as the model sees it."""
+        return events_from_notes(self.onset, self.length, self.pitch, self.setting)
 
     def without(self, first: int, last: int) -> Line:
         """The line without the notes that begin in [first, last) units."""

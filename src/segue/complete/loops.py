@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from segue.complete.checks import run_lengths
 from segue.complete.encoding import REST, Events
 
 LONGEST_CELL = 24
@@ -33,8 +34,7 @@ class Loops:
         self._most = np.maximum(2 * _CELLS, SHORT_RUN)
         for k, cell in enumerate(_CELLS[: max(len(pairs) - 1, 0)].tolist()):
             equal = (pairs[cell:] == pairs[:-cell]).all(1)
-            breaks = np.flatnonzero(np.concatenate([[True], ~equal, [True]]))
-            runs = np.diff(breaks) - 1
+            runs = run_lengths(equal)
             self._run[k] = runs[-1]
             self._most[k] = max(self._most[k], runs.max())
 

@@ -23,7 +23,7 @@ from segue.complete.encoding import (
 from segue.complete.features import COLUMN, NO_CHORD_ROW, multi_hot, pitch_logits
 from segue.complete.loops import Loops
 from segue.complete.tracker import Tracker, reading_rows
-from segue.runtime import Model
+from segue.runtime import Model, log_softmax
 
 #: Events before a place that the network hears; all of them are tracked.
 MEMORY = 64
@@ -154,12 +154,6 @@ def rounded(output: np.ndarray) -> np.ndarray:
 def _surprise(pitch_logits: np.ndarray, duration_logits: np.ndarray, pitch: int, duration: int) -> float:
     """Nats of an event (tokens) under logits of pitch (P,) and of duration for each pitch (P, D)."""
     return -float(log_softmax(pitch_logits)[pitch] + log_softmax(duration_logits[pitch])[duration])
-
-
-def log_softmax(logits: np.ndarray) -> np.ndarray:
-    """Natural log-probabilities of logits along the last axis."""
-    shifted = logits.astype(np.float64) - logits.max(-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
 
 
 def pick(logits: np.ndarray, allowed: np.ndarray, taste: Taste, rng: np.random.Generator) -> int:

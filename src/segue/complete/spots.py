@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from segue.complete.draft import Melody, span, split_by_room
-from segue.complete.encoding import TICKS_PER_UNIT, Events, events_from_notes
-from segue.complete.line import Line
+from segue.complete.encoding import TICKS_PER_UNIT
 from segue.complete.plan import (
     GAP,
     MOST_HOLES,
@@ -173,7 +172,7 @@ def _unfinished(melody: Melody, spots: list[Spot], model: Model, skipped: Skippe
         own = [spot for spot in spots if spot.line == i]
         notes = [line.note_before(spot.start) for spot in own]
         for spot, note, likelihood in zip(
-            own, notes, end_likelihoods(model, line, _events(line), notes), strict=True
+            own, notes, end_likelihoods(model, line, line.events, notes), strict=True
         ):
             if not is_finished(line, note, likelihood):
                 chosen.append(spot)
@@ -208,7 +207,7 @@ def _open_end(
     else:
         stop = bars_end(line, start, settings["bars"])
     if until == "phrase":
-        phrase = phrase_of(model, line, _events(line)) if settings["mode"] == "continue" else USUAL_PHRASE
+        phrase = phrase_of(model, line, line.events) if settings["mode"] == "continue" else USUAL_PHRASE
         if settings["mode"] == "continue":
             report["phrase"] = _tell_phrase(phrase)
         stop = min(stop, phrase_end(line, start, phrase))
@@ -239,7 +238,3 @@ def _bars_so_far(score: Score, melody: Melody, start: int) -> int:
     """Full bars of the melody up to `start` (units of its last line), a begun one included."""
     line = melody.lines[-1]
     return -(-(start - line.setting.origin - _bars_before(score, melody)) // line.setting.bar)
-
-
-def _events(line: Line) -> Events:
-    return events_from_notes(line.onset, line.length, line.pitch, line.setting)

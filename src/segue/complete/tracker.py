@@ -347,10 +347,8 @@ class Tracker:
 
     def _chord_columns(self, start: int, last: int) -> tuple[int, ...]:
         chords = self._setting.chords
-        if chords is None:
-            return CHORDS_UNKNOWN
-        i = bisect_right(chords.start, start) - 1
-        if i < 0 or start >= chords.stop:
+        i = chords.at(start) if chords is not None else None
+        if i is None:
             return CHORDS_UNKNOWN
         tonic = self._setting.tonic_pitch
         following = i + 1 < len(chords.start)

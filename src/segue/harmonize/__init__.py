@@ -69,10 +69,7 @@ def apply(
         )
     existing = _existing(score, record)
     kept = existing if settings["existing"] == "keep" else []
-    grid = beat_grid(score, parts.last_tick)
-    phase = 0.0 if kept else phase_of(np.concatenate([parts.melody, parts.accompaniment]), grid)
-    if phase:
-        grid = shift_grid(grid, phase)
+    grid, phase = _grid(score, parts, follow=not kept)
     report: dict[str, Any] = {
         "found": {
             "beats": len(grid),
@@ -93,10 +90,10 @@ def apply(
         reason = "the file has chord symbols from the start on; they were kept"
         report["skipped"].append({"chords": len(kept), "reason": reason})
     else:
-        features = encode(parts.melody, parts.accompaniment, grid)
-        hearing = hear(models["harmony"], features, scale_of(features))
+        hearing = _heard(models["harmony"], parts, grid)
         key = changes["key"] = _key(hearing, score, record)
-        found = _find(hearing, grid, first, kept, models["harmony"], settings, key)
+        size, sevenths = settings["grid"], settings["seventh_chords"]
+        found = _find(hearing, grid, first, kept, models["harmony"], size, sevenths, key)
     symbols = [*found, *kept]
     harmonized = _with_symbols(score, found, [] if kept else existing)
     report["changed"] = {"chords": len(found), "removed_chords": 0 if kept else len(existing), "notes": 0}
@@ -115,6 +112,29 @@ def apply(
         key = changes.get("key", record.get("key"))
         files, report["lead_sheet"] = _lead_sheet(score, record, key, symbols, parts)
     return StageResult(harmonized, report, changes, files)
+
+
+def hear_chords(score: Score, record: Record, model: Model) -> list[Symbol]:
+    """The chords that are heard in a piece, whatever symbols it has: `grid: auto`, with sevenths."""
+    parts = _parts(score, record)
+    if not len(parts.melody) and not len(parts.accompaniment):
+        return []
+    grid, _ = _grid(score, parts, follow=True)
+    hearing = _heard(model, parts, grid)
+    key = _key(hearing, score, record)
+    return _find(hearing, grid, _first_beat(parts, grid), [], model, "auto", True, key)
+
+
+def _grid(score: Score, parts: _Parts, follow: bool) -> tuple[Grid, float]:
+    """The beats that chords may change on, and by how many beats they were moved to `follow` the notes."""
+    grid = beat_grid(score, parts.last_tick)
+    phase = phase_of(np.concatenate([parts.melody, parts.accompaniment]), grid) if follow else 0.0
+    return (shift_grid(grid, phase) if phase else grid), phase
+
+
+def _heard(model: Model, parts: _Parts, grid: Grid) -> Hearing:
+    features = encode(parts.melody, parts.accompaniment, grid)
+    return hear(model, features, scale_of(features))
 
 
 def _parts(score: Score, record: Record) -> _Parts:
@@ -161,7 +181,8 @@ def _find(
     first: int,
     kept: list[Symbol],
     model: Model,
-    settings: Settings,
+    size: str,
+    sevenths: bool,
     key: Mapping[str, Any],
 ) -> list[Symbol]:
     """New chord symbols, one where the chord changes, up to the first kept one."""
@@ -170,10 +191,9 @@ def _find(
     for symbol, stop in zip(kept, _stops(kept, int(grid.ticks[-1])), strict=True):
         inside = (grid.ticks[:-1] >= symbol.tick) & (grid.ticks[:-1] < stop)
         fixed[inside] = nearest_majmin_class(symbol.chord)
-    size = settings["grid"]
     progression = Progression.from_card(model.card["progression"])
     classes = find_classes(hearing, grid, progression, size, fixed)
-    chords = find_colours(classes, hearing, grid, size, settings["seventh_chords"])
+    chords = find_colours(classes, hearing, grid, size, sevenths)
     end = kept[0].tick if kept else grid.ticks[-1]
     symbols: list[Symbol] = []
     last = NO_CHORD

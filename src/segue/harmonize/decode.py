@@ -19,7 +19,7 @@ from segue.beats import Grid
 from segue.chords import MAJMIN_CLASSES, NO_CHORD_CLASS, Chord
 from segue.harmonize.encoding import cut_windows, join_windows, rotate_classes, rotate_features
 from segue.harmonize.vocabulary import COLOURS, chord_of
-from segue.runtime import Model
+from segue.runtime import Model, log_softmax
 
 #: Colours that make a chord of four tones.
 _SEVENTHS = tuple(COLOURS.index(c) for c in ("minor seventh", "major seventh", "sixth"))
@@ -59,12 +59,6 @@ def hearing_of(outputs: Mapping[str, np.ndarray], scale: int) -> Hearing:
         change=np.round(1 / (1 + np.exp(-outputs["change"][..., 0].astype(np.float64))), 2),
         key=np.round(rotate_classes(log_softmax(outputs["key"]), scale).sum(axis=0), 2),
     )
-
-
-def log_softmax(logits: np.ndarray) -> np.ndarray:
-    """Log probabilities, float64, over the last axis."""
-    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
 
 
 @dataclass(frozen=True)

@@ -22,10 +22,10 @@ VOCABULARY = [Chord(r, q, b) for r in range(12) for q in QUALITIES for b in rang
 
 
 def test_every_symbol_is_read_back_equal_in_every_key():
-    for chord in VOCABULARY:
+    for chord in [*VOCABULARY, NO_CHORD]:
         assert parse_chord(chord.harte()) == chord
     for key in KEYS:
-        for chord in VOCABULARY[::7]:
+        for chord in VOCABULARY:
             assert parse_chord(chord.symbol(key)) == chord
         assert parse_chord(NO_CHORD.symbol(key)) == NO_CHORD
 

@@ -123,7 +123,7 @@ class Chord:
         if self.root is None:
             return "N"
         text = f"{note_name(self.root)}:{QUALITIES[self.quality].harte}"
-        return text if self.bass == self.root else f"{text}/{_DEGREE_NAMES[(self.bass - self.root) % 12]}"
+        return text if self.bass == self.root else f"{text}/{INTERVAL_NAMES[(self.bass - self.root) % 12]}"
 
 
 NO_CHORD = Chord()
@@ -142,7 +142,8 @@ _DEGREES = {
     "11": 5,
     "13": 9,
 }
-_DEGREE_NAMES = ("1", "b2", "2", "b3", "3", "4", "b5", "5", "b6", "6", "b7", "7")
+#: Harte's name of each interval above the root, semitones 0..11.
+INTERVAL_NAMES = ("1", "b2", "2", "b3", "3", "4", "b5", "5", "b6", "6", "b7", "7")
 
 
 def note_name(pitch_class: int, key: Mapping[str, Any] | None = None) -> str:
@@ -165,6 +166,11 @@ def pitch_class(name: str) -> int:
     return (_LETTERS[name[0]] + name.count("#") - name[1:].count("b")) % 12
 
 
+def quality_of(intervals: Sequence[int]) -> str | None:
+    """The quality with exactly these intervals above its root (semitones, 0 among them), or None."""
+    return _BY_INTERVALS.get(frozenset(intervals))
+
+
 def _degree(name: str) -> int | None:
     number = name.lstrip("b#")
     if number not in _DEGREES:
@@ -176,7 +182,7 @@ def _nearest_quality(intervals: Sequence[int]) -> str | None:
     """The quality with these intervals; the last ones (the farthest colours) are dropped until one fits."""
     known = list(dict.fromkeys(intervals))
     while len(known) >= 2:
-        if (name := _BY_INTERVALS.get(frozenset(known))) is not None:
+        if (name := quality_of(known)) is not None:
             return name
         known.pop()
     return None

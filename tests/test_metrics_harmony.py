@@ -22,10 +22,44 @@ def test_negative_log_likelihood():
 
 
 def test_sevenths_tells_a_seventh_from_a_triad():
-    score, counted = harmony.sevenths_accuracy(
-        ["C:7", "C:maj", "A:min7", "G:sus4", "N"], ["C:7", "C:7", "A:min", "G:maj", "N"]
+    score, counted = harmony.reduced_accuracy(
+        ["C:7", "C:maj", "A:min7", "G:sus4", "N"], ["C:7", "C:7", "A:min", "G:maj", "N"], "sevenths"
     )
     assert (score, counted) == (0.5, 4)
+
+
+def test_reductions_of_one_pair_each():
+    # Columns: reference, estimate, majmin, sevenths, majmin_inv, sevenths_inv. -1: does not count.
+    table = [
+        ("C:maj", "C:maj", 1, 1, 1, 1),
+        ("C:maj/3", "C:maj", 1, 1, 0, 0),
+        ("C:maj/3", "C:maj/3", 1, 1, 1, 1),
+        ("C:maj", "C:maj/5", 1, 1, 0, 0),
+        ("C:7/b7", "C:7/b7", 1, 1, 1, 1),
+        ("C:7", "C:maj", 1, 0, 1, 0),
+        ("A:min7/b3", "A:min/b3", 1, 0, 1, 0),
+        # The bass is a tone of its own: neither major nor minor.
+        ("C:maj/2", "C:maj/2", -1, -1, -1, -1),
+        ("C:sus4", "C:maj", -1, -1, -1, -1),
+        ("C:hdim7", "C:hdim7", -1, -1, -1, -1),
+        ("N", "N", 1, 1, 1, 1),
+        ("N", "C:maj", 0, 0, 0, 0),
+        ("X", "C:maj", -1, -1, -1, -1),
+    ]
+    reference, estimate, *expected = zip(*table, strict=True)
+    for name, scores in zip(("majmin", "sevenths", "majmin_inv", "sevenths_inv"), expected, strict=True):
+        assert harmony.reduced_scores(reference, estimate, name).tolist() == list(scores), name
+    assert harmony.reduced_accuracy(reference, estimate, "majmin_inv") == (6 / 9, 9)
+    assert harmony.reduced_scores([], [], "majmin").tolist() == []
+    value, counted = harmony.reduced_accuracy(["X"], ["N"], "majmin")
+    assert np.isnan(value)
+    assert counted == 0
+
+
+def test_repeated_pairs_keep_their_places():
+    reference = ["C:maj", "G:7", "C:maj", "X", "G:7"]
+    estimate = ["C:maj", "G:maj", "A:min", "N", "G:7"]
+    assert harmony.reduced_scores(reference, estimate, "sevenths").tolist() == [1, 0, 0, -1, 1]
 
 
 def test_key_scores_weigh_near_keys():
@@ -33,6 +67,14 @@ def test_key_scores_weigh_near_keys():
     weighted, plain = harmony.key_scores([0, 0, 0, 0, 0], [0, 7, 21, 12, 1])
     assert weighted == pytest.approx(2.0 / 5)
     assert plain == 0.2
+
+
+def test_local_keys_are_counted_by_the_beat_and_only_where_they_are_known():
+    # C C G a and a beat without a reference: C equal, C against its fifth, G equal, a against its relative.
+    weighted, plain = harmony.key_scores([0, 0, 7, 21, -1], [0, 7, 7, 0, 5])
+    assert weighted == pytest.approx((1 + 0.5 + 1 + 0.3) / 4)
+    assert plain == 0.5
+    assert np.isnan(harmony.key_scores([-1], [0])).all()
 
 
 def test_tonal_centroid_of_single_tones():
@@ -100,3 +142,56 @@ def test_melody_chord_tonal_distance():
     value = harmony.melody_chord_tonal_distance(np.array([0]), np.array([1]), np.array([60]), chords("C5"))
     assert value == pytest.approx(np.linalg.norm(c - g) / 2)
     assert value == pytest.approx(0.8686, abs=1e-4)
+
+
+def test_the_six_figures_of_two_bars():
+    # Two beats of C, one of G, one of no chord; the melody goes E F G (a beat each) and rests.
+    sequence = [*chords("C C G"), NO_CHORD]
+    onset, pitch = np.array([0, 1, 2]), np.array([64, 65, 67])
+    figures = harmony.quality(onset, np.ones(3), pitch, sequence)
+    assert figures["CHE"] == pytest.approx(-0.5 * np.log(0.5) - 2 * 0.25 * np.log(0.25))
+    assert figures["CC"] == 3
+    # E is a tone; F is none and goes a whole tone up to G, the root of G: (2 + 1) / (2 + 1).
+    assert figures["CTnCTR"] == 1
+    # E over C, E, G: third 1, unison 1, sixth 1. F: fourth 0, second -1, seventh -1. G over G, B, D: 1, 1, 0.
+    assert figures["PCS"] == pytest.approx((3 / 3 - 2 / 3 + 2 / 3) / 3)
+    # Centroids by their definition, one tone at a time.
+    angles, radii = (7 * np.pi / 6, 3 * np.pi / 2, 2 * np.pi / 3), (1, 1, 0.5)
+
+    def centre(*tones):
+        each = [
+            [r * f(t * a) for a, r in zip(angles, radii, strict=True) for f in (np.sin, np.cos)]
+            for t in tones
+        ]
+        return np.mean(each, axis=0)
+
+    c, g = centre(0, 4, 7), centre(7, 11, 2)
+    # The step from C to C is 0, and the one to no chord is left out.
+    assert figures["CTD"] == pytest.approx(np.linalg.norm(g - c) / 2)
+    away = [np.linalg.norm(a - b) for a, b in ((centre(4), c), (centre(5), c), (centre(7), g))]
+    assert figures["MCTD"] == pytest.approx(np.mean(away))
+
+
+def test_consonance_of_every_interval_above_a_lone_root():
+    # Against C5 = C and G; its G is a fifth up, so a note at interval i lies at i - 7 above that.
+    worth = [1, -1, -1, 1, 1, 0, -1, 1, 1, 1, -1, -1]
+    for i in range(12):
+        value = harmony.pitch_consonance_score(np.array([0]), np.array([1]), np.array([60 + i]), chords("C5"))
+        assert value == (worth[i] + worth[(i - 7) % 12]) / 2
+
+
+def test_resolution_reaches_two_semitones_and_no_farther():
+    # F# over C: to G (1) and to E (2) resolves, to D# (3, no tone) and to C (6, a tone) does not.
+    for follow, share in ((67, 1.0), (64, 1.0), (63, 0.0), (60, 0.5)):
+        ratio = harmony.chord_tone_ratio(np.array([0, 0.5]), np.array([66, follow]), chords("C"))
+        assert ratio == share, follow
+
+
+def test_a_mean_leaves_out_what_a_piece_does_not_have():
+    silent = harmony.quality(np.zeros(0), np.zeros(0), np.zeros(0), chords("C G"))
+    played = harmony.quality(np.array([0]), np.array([1]), np.array([60]), chords("C G"))
+    mean = harmony.mean_quality([silent, played])
+    assert np.isnan(silent["PCS"])
+    assert mean["PCS"] == played["PCS"]
+    assert mean["CC"] == 2
+    assert np.isnan(harmony.mean_quality([silent])["MCTD"])

@@ -336,13 +336,17 @@ def _lead_sheet_intervals(body: str) -> list[int] | None:
 
 
 def majmin_class(chord: Chord) -> int:
-    """The majmin class of a chord (see the module's conventions), by third and fifth as mir_eval has it."""
+    """The majmin class of a chord (see the module's conventions), by what mir_eval looks at.
+
+    That is third, fifth and bass up to a fifth above the root: `F/G` is neither major nor minor.
+    """
     if chord.root is None:
         return NO_CHORD_CLASS
-    triad = QUALITIES[chord.quality].intervals[:3]
-    if triad == (0, 4, 7):
-        return chord.root
-    return 12 + chord.root if triad == (0, 3, 7) else -1
+    tones = (*QUALITIES[chord.quality].intervals[1:3], (chord.bass - chord.root) % 12)
+    low = {tone for tone in tones if 0 < tone < 8}
+    if low not in ({4, 7}, {3, 7}):
+        return -1
+    return chord.root + (12 if 3 in low else 0)
 
 
 def nearest_majmin_class(chord: Chord) -> int:

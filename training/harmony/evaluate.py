@@ -100,7 +100,9 @@ def chord_figures(songs: list[Song], hearings: list[Hearing], progression: Progr
     classes, chords = [d[0] for d in decoded], [d[1] for d in decoded]
     low, high = accuracy_interval(songs, classes)
     labels = [label for s in songs for label in s.labels]
-    sevenths, counted = metrics.sevenths_accuracy(labels, [c.harte() for song in chords for c in song])
+    estimate = [c.harte() for song in chords for c in song]
+    sevenths, counted = metrics.reduced_accuracy(labels, estimate, "sevenths")
+    inversions = {n: metrics.reduced_accuracy(labels, estimate, n)[0] for n in ("majmin_inv", "sevenths_inv")}
     figures = {
         "accuracy": percent(accuracy(songs, classes)),
         "interval": [percent(low), percent(high)],
@@ -108,33 +110,21 @@ def chord_figures(songs: list[Song], hearings: list[Hearing], progression: Progr
         "accuracy_all_beats": percent(accuracy(songs, classes, "chord")),
         "sevenths": percent(sevenths),
         "sevenths_beats": counted,
+        **{name: percent(value) for name, value in inversions.items()},
         "nll": round(metrics.negative_log_likelihood(strict, log_p), 3),
         "changes_per_bar": round(4 * float(np.mean(np.concatenate([np.diff(c) != 0 for c in classes]))), 2),
     }
     if all((s.key != IGNORE).all() for s in songs):
-        estimate = [int(h.key.argmax()) for h in hearings]
-        weighted, plain = metrics.key_scores([true_key(s) for s in songs], estimate)
+        keys = [int(h.key.argmax()) for h in hearings]
+        weighted, plain = metrics.key_scores([true_key(s) for s in songs], keys)
         figures |= {"key": percent(plain), "key_weighted": percent(weighted)}
     return figures | {"quality": quality_figures(songs, chords)}
 
 
 def quality_figures(songs: list[Song], chords: list[list[Chord]]) -> dict[str, float]:
     """CHE, CC, CTD, CTnCTR, PCS and MCTD: the mean over songs."""
-    rows = []
-    for song, sequence in zip(songs, chords, strict=True):
-        onset, duration, pitch = song.notes.T
-        rows.append(
-            [
-                metrics.chord_histogram_entropy(sequence),
-                metrics.chord_coverage(sequence),
-                metrics.chord_tonal_distance(sequence),
-                metrics.chord_tone_ratio(onset, pitch, sequence),
-                metrics.pitch_consonance_score(onset, duration, pitch, sequence),
-                metrics.melody_chord_tonal_distance(onset, duration, pitch, sequence),
-            ]
-        )
-    names = ("CHE", "CC", "CTD", "CTnCTR", "PCS", "MCTD")
-    return {n: round(float(v), 3) for n, v in zip(names, np.nanmean(rows, axis=0), strict=True)}
+    rows = [metrics.quality(*song.notes.T, sequence) for song, sequence in zip(songs, chords, strict=True)]
+    return {name: round(value, 3) for name, value in metrics.mean_quality(rows).items()}
 
 
 def human_quality(songs: list[Song]) -> dict[str, float]:

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from segue.harmonize import floors
 from segue.harmonize.encoding import MELODY, OTHERS
-from segue.ingest.key import KEY_PROFILES
 from training.harmony.batches import ALL_TRACKS, rotate_labels, song_features
 from training.harmony.data import Song
 
@@ -26,19 +26,13 @@ def tonic_everywhere(song: Song) -> np.ndarray:
 
 
 def triad_template(song: Song, heard: Heard = ALL_TRACKS) -> np.ndarray:
-    """The triad whose tones outweigh the other notes most, class by beat; no chord where nothing sounds."""
-    templates = np.zeros((24, 12))
-    for c in range(24):
-        templates[c, [c % 12, (c + (3 if c >= 12 else 4)) % 12, (c + 7) % 12]] = 1
-    chroma = note_chroma(song, heard)
-    score = chroma @ templates.T - 0.5 * (chroma @ (1 - templates).T)
-    return np.where(chroma.sum(axis=1) > 0, score.argmax(axis=1), 24)
+    """The triad that fits what sounds best, class by beat."""
+    return floors.triad_template(note_chroma(song, heard))
 
 
 def key_by_profile(song: Song, heard: Heard) -> int:
     """The key class by the profiles that ingest uses."""
-    chroma = note_chroma(song, heard).sum(axis=0)
-    return int(np.linalg.norm(KEY_PROFILES - chroma / max(chroma.sum(), 1e-9), axis=1).argmin())
+    return floors.key_by_profile(note_chroma(song, heard).sum(axis=0))
 
 
 class Perceptron:

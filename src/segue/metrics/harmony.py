@@ -13,7 +13,8 @@ Conventions
 Metrics
 -------
 - Chord accuracy: share of beats with the reference's class, after the reduction of `mir_eval.chord.majmin`.
-- Sevenths: `mir_eval.chord.sevenths` over beats. Key: `mir_eval.key.weighted_score`, and plain accuracy.
+- Sevenths and inversions: `mir_eval.chord.sevenths`, `majmin_inv` and `sevenths_inv` over beats.
+- Key: `mir_eval.key.weighted_score` and plain accuracy, over pieces or, where keys change, over beats.
 - CHE, CC, CTD, CTnCTR, PCS, MCTD: Yeh et al. (2021), "Automatic melody harmonization with triad chords: a
   comparative study", Journal of New Music Research 50(1). The tonal centroid is that of Harte, Sandler and
   Gasser (2006), "Detecting harmonic change in musical audio".
@@ -45,11 +46,26 @@ def negative_log_likelihood(reference: np.ndarray, log_probability: np.ndarray) 
     return float(-log_probability[counted, reference[counted]].mean()) if len(counted) else float("nan")
 
 
-def sevenths_accuracy(reference: Sequence[str], estimate: Sequence[str]) -> tuple[float, int]:
-    """`mir_eval.chord.sevenths` of Harte labels, one a beat: the mean, and how many beats count."""
+def reduced_scores(reference: Sequence[str], estimate: Sequence[str], reduction: str) -> np.ndarray:
+    """`mir_eval.chord`'s comparison of Harte labels, shape (n,): 1 or 0, and -1 where it does not count.
+
+    `reduction` is "majmin", "sevenths", "majmin_inv" or "sevenths_inv". A label "X" counts as unknown.
+    """
     import mir_eval
 
-    scores = mir_eval.chord.sevenths(list(reference), list(estimate))
+    if not len(reference):
+        return np.zeros(0)
+    # Pieces repeat few pairs of chords, and reading a label takes longer than comparing it.
+    pairs = list(zip(reference, estimate, strict=True))
+    distinct = sorted(set(pairs))
+    scores = getattr(mir_eval.chord, reduction)(*map(list, zip(*distinct, strict=True)))
+    of_pair = dict(zip(distinct, scores.tolist(), strict=True))
+    return np.array([of_pair[pair] for pair in pairs], float)
+
+
+def reduced_accuracy(reference: Sequence[str], estimate: Sequence[str], reduction: str) -> tuple[float, int]:
+    """The mean of `reduced_scores` over what counts, and how much that is."""
+    scores = reduced_scores(reference, estimate, reduction)
     counted = scores[scores >= 0]
     return (float(counted.mean()) if len(counted) else float("nan")), len(counted)
 
@@ -60,12 +76,19 @@ def key_label(key: int) -> str:
 
 
 def key_scores(reference: Sequence[int], estimate: Sequence[int]) -> tuple[float, float]:
-    """Mean weighted score of mir_eval.key, and the share of equal keys, over pieces (key classes 0..23)."""
+    """Mean weighted score of mir_eval.key, and the share of equal keys (key classes 0..23).
+
+    Over pieces, one key each, or over beats, where the keys are local. What has reference -1 is not counted.
+    """
     import mir_eval
 
-    pairs = list(zip(reference, estimate, strict=True))
-    weighted = [mir_eval.key.weighted_score(key_label(a), key_label(b)) for a, b in pairs]
-    return float(np.mean(weighted)), float(np.mean([a == b for a, b in pairs]))
+    reference, estimate = np.asarray(reference, int), np.asarray(estimate, int)
+    counted = reference >= 0
+    if not counted.any():
+        return float("nan"), float("nan")
+    pairs, count = np.unique(np.stack([reference[counted], estimate[counted]]), axis=1, return_counts=True)
+    weighted = [mir_eval.key.weighted_score(key_label(a), key_label(b)) for a, b in pairs.T.tolist()]
+    return float(np.average(weighted, weights=count)), float(np.average(pairs[0] == pairs[1], weights=count))
 
 
 def tonal_centroid(chroma: np.ndarray) -> np.ndarray:
@@ -157,6 +180,26 @@ def melody_chord_tonal_distance(
     notes, centroids = tonal_centroid(np.eye(12)), tonal_centroid(mask.astype(float))
     distance = np.linalg.norm(centroids[:, None] - notes[None], axis=2)
     return _weighted(distance, onset, duration, pitch, mask, cell)
+
+
+def quality(
+    onset: np.ndarray, duration: np.ndarray, pitch: np.ndarray, chords: Sequence[Chord]
+) -> dict[str, float]:
+    """All six figures of chords, one a beat, under one piece's melody."""
+    return {
+        "CHE": chord_histogram_entropy(chords),
+        "CC": float(chord_coverage(chords)),
+        "CTD": chord_tonal_distance(chords),
+        "CTnCTR": chord_tone_ratio(onset, pitch, chords),
+        "PCS": pitch_consonance_score(onset, duration, pitch, chords),
+        "MCTD": melody_chord_tonal_distance(onset, duration, pitch, chords),
+    }
+
+
+def mean_quality(pieces: Sequence[dict[str, float]]) -> dict[str, float]:
+    """The mean of each figure of `quality` over the pieces that have it; NaN where none has."""
+    known = {name: [row[name] for row in pieces if np.isfinite(row[name])] for name in pieces[0]}
+    return {name: float(np.mean(values)) if values else float("nan") for name, values in known.items()}
 
 
 def _masks(chords: Sequence[Chord]) -> np.ndarray:

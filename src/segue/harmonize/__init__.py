@@ -116,13 +116,24 @@ def apply(
 
 def hear_chords(score: Score, record: Record, model: Model) -> list[Symbol]:
     """The chords that are heard in a piece, whatever symbols it has: `grid: auto`, with sevenths."""
+    heard = listen(score, record, model)
+    if heard is None:
+        return []
+    grid, hearing = heard
+    key = _key(hearing, score, record)
+    return _find(hearing, grid, _first_beat(_parts(score, record), grid), [], model, "auto", True, key)
+
+
+def listen(score: Score, record: Record, model: Model) -> tuple[Grid, Hearing] | None:
+    """The beats that the stage hears a piece in, and what the model says of them before anything is decided.
+
+    None for a piece without pitched notes.
+    """
     parts = _parts(score, record)
     if not len(parts.melody) and not len(parts.accompaniment):
-        return []
+        return None
     grid, _ = _grid(score, parts, follow=True)
-    hearing = _heard(model, parts, grid)
-    key = _key(hearing, score, record)
-    return _find(hearing, grid, _first_beat(parts, grid), [], model, "auto", True, key)
+    return grid, _heard(model, parts, grid)
 
 
 def _grid(score: Score, parts: _Parts, follow: bool) -> tuple[Grid, float]:

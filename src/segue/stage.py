@@ -17,7 +17,10 @@ A stage is a package `segue.<name>` with
   `tempo_bpm`, `bars`, `duration_s`;
 - `tracks`, one a track of the score and in its order: {name, channel, program, notes, role, human_timing,
   nomml}, role one of `ROLES`;
-- `chords` [{tick, label}] as the file gives them or a stage has found them;
+- `keys` [{tick, tonic, mode, name}], once harmonize has found them: the keys in their order, each from its
+  tick on, the first one from tick 0; `key` is then the one that holds longest;
+- `chords` [{tick, label}] as the file gives them or a stage has found them; after harmonize each has its
+  `roman` numeral in the key that holds there;
 - `stages` {name: report}, what each stage found, changed or fell back to.
 """
 

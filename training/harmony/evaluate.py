@@ -12,6 +12,7 @@ from segue.beats import Grid
 from segue.chords import Chord, parse_chord
 from segue.harmonize.decode import Hearing, Progression, find_classes, find_colours, hearing_of
 from segue.harmonize.encoding import cut_windows, join_windows, rotate_features, scale_of
+from segue.harmonize.keys import keys_by_beat
 from segue.metrics import harmony as metrics
 from segue.metrics.bootstrap import interval_of_ratio
 from training.harmony.batches import ALL_TRACKS, MELODY_ALONE, song_features
@@ -40,10 +41,15 @@ def true_key(song: Song) -> int:
 
 def decode_song(song: Song, hearing: Hearing, progression: Progression) -> tuple[np.ndarray, list[Chord]]:
     """Class and chord of every beat, decoded as the stage does with `grid: auto`."""
-    number = np.where(song.place[:, 0] > 0, 0, 1)
-    grid = Grid(np.arange(len(song) + 1), number, np.full(len(song), 4), song.place)
+    grid = song_grid(song)
     classes = find_classes(hearing, grid, progression, "auto", np.full(len(song), -1))
-    return classes, find_colours(classes, hearing, grid, "auto", seventh_chords=True)
+    return classes, find_colours(classes, hearing, grid, "auto", "full")
+
+
+def song_grid(song: Song) -> Grid:
+    """The beats of a song; a beat that is no downbeat has the number 1, whichever it is."""
+    number = np.where(song.place[:, 0] > 0, 0, 1)
+    return Grid(np.arange(len(song) + 1), number, np.full(len(song), 4), song.place)
 
 
 def accuracy(songs: list[Song], classes: list[np.ndarray], labels: str = "strict") -> float:
@@ -71,7 +77,9 @@ def quick_figures(network: HarmonyNetwork, songs: list[Song]) -> str:
         hearings = [heard_by(network, song, heard) for song in songs]
         classes = [h.chord.argmax(axis=1) for h in hearings]
         chord, strict = np.concatenate([h.chord for h in hearings]), np.concatenate([s.strict for s in songs])
-        key = np.mean([h.key.argmax() == true_key(s) for h, s in zip(hearings, songs, strict=True)])
+        key = np.mean(
+            [h.key.sum(axis=0).argmax() == true_key(s) for h, s in zip(hearings, songs, strict=True)]
+        )
         parts.append(
             f"{name} {100 * accuracy(songs, classes):.2f} % "
             f"NLL {metrics.negative_log_likelihood(strict, chord):.3f} key {100 * key:.1f} %"
@@ -115,9 +123,16 @@ def chord_figures(songs: list[Song], hearings: list[Hearing], progression: Progr
         "changes_per_bar": round(4 * float(np.mean(np.concatenate([np.diff(c) != 0 for c in classes]))), 2),
     }
     if all((s.key != IGNORE).all() for s in songs):
-        keys = [int(h.key.argmax()) for h in hearings]
+        local = [keys_by_beat(h.key, song_grid(s)) for s, h in zip(songs, hearings, strict=True)]
+        keys = [int(np.bincount(k).argmax()) for k in local]
         weighted, plain = metrics.key_scores([true_key(s) for s in songs], keys)
-        figures |= {"key": percent(plain), "key_weighted": percent(weighted)}
+        right = np.concatenate(local) == np.concatenate([s.key for s in songs])
+        figures |= {
+            "key": percent(plain),
+            "key_weighted": percent(weighted),
+            "key_by_beat": percent(right.mean()),
+            "keys_a_song": round(1 + float(np.mean([(np.diff(k) != 0).sum() for k in local])), 2),
+        }
     return figures | {"quality": quality_figures(songs, chords)}
 
 

@@ -28,7 +28,7 @@ from segue.runtime import Model
 from segue.score import Score, bar_starts, seconds_from_ticks
 from segue.stage import Record, Settings, StageResult
 
-VERSION = 2
+VERSION = 3
 
 #: Semitones that new notes may go beyond the melody's own range: a major third.
 _BEYOND = 4

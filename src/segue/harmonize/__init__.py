@@ -1,81 +1,74 @@
-"""Harmonize: find the chords of a piece, write them as chord symbols, and play them where nothing else does.
+"""Harmonize: find the chords and keys of a piece, write them, and play the chords where nothing else does.
 
-`encoding` turns notes into what the model hears, `decode` turns its answer into chords. `accompany` adds the
-tracks that play them: `voicing` and `styles` one of chords, `topline` and `satb` four voices,
-`walking` a bass.
+`listening` gathers what is heard, `encoding` turns it into what the model hears, `decode` turns its answer
+into chords and `keys` into keys. `symbols` are the chords that a file carries and those that are written,
+`roman` numbers them in their key. `accompany` adds the tracks that play them: `voicing` and `styles` one of
+chords, `topline` and `satb` four voices, `walking` a bass.
 
 `sheet`, `note_values` and `lead_sheet` write a lead sheet where one is wanted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from segue.beats import Grid, beat_grid, phase_of, shift_grid
-from segue.chords import NO_CHORD, NO_CHORD_CLASS, Chord, nearest_majmin_class, parse_chord
+from segue.beats import Grid
+from segue.chords import Chord
 from segue.harmonize.accompany import chord_tracks, record_entry
-from segue.harmonize.decode import Hearing, Progression, find_classes, find_colours, hear
-from segue.harmonize.encoding import encode, scale_of
-from segue.harmonize.voicing import Span
-from segue.ingest.chords import chord_markers
-from segue.ingest.key import Key, key_of_signature
+from segue.harmonize.decode import Hearing, Progression, find_classes, find_colours
+from segue.harmonize.keys import find_keys, is_clear, key_entry, main_key, with_signatures
+from segue.harmonize.listening import Parts, beats_of, heard, listen, parts_of
+from segue.harmonize.symbols import (
+    Symbol,
+    entries,
+    fixed_classes,
+    holds,
+    merge,
+    spans_of,
+    symbols_of,
+    with_symbols,
+)
 from segue.runtime import Model
-from segue.score import DEFAULT_TEMPO_US, MARKER, Score, Tempo, Text, no_notes
+from segue.score import DEFAULT_TEMPO_US, Score, Tempo, no_notes
 from segue.stage import Record, Settings, StageResult
 
 #: Complete hears chords through this stage: what changes here without another model raises its VERSION, too.
-VERSION = 2
+VERSION = 3
 
-
-@dataclass(frozen=True)
-class Symbol:
-    """A chord from a tick on, as it is written."""
-
-    tick: int
-    chord: Chord
-    label: str
-
-
-@dataclass(frozen=True)
-class _Parts:
-    """The notes that are heard: the melody, and everything else that has pitch (NOTE arrays)."""
-
-    melody: np.ndarray
-    accompaniment: np.ndarray
-
-    @property
-    def first_tick(self) -> int:
-        return min(int(p["onset_tick"].min()) for p in (self.melody, self.accompaniment) if len(p))
-
-    @property
-    def last_tick(self) -> int:
-        parts = [p for p in (self.melody, self.accompaniment) if len(p)]
-        return max(int((p["onset_tick"].astype(np.int64) + p["duration_tick"]).max()) for p in parts)
+__all__ = ["VERSION", "apply", "hear_chords", "listen"]
 
 
 def apply(
     score: Score, record: Record, settings: Settings, models: Mapping[str, Model], seed: int
 ) -> StageResult:
-    """The score with chord symbols and, where it is wanted, a chord track. Only a walking bass is drawn."""
-    parts = _parts(score, record)
-    if not len(parts.melody) and not len(parts.accompaniment):
+    """The score with chord symbols, key signatures and, where it is wanted, a chord track.
+
+    Only a walking bass is drawn.
+    """
+    parts = parts_of(score, record)
+    if not parts:
         reason = "there are no pitched notes, so there is nothing to harmonize"
         return StageResult(
             score, {"found": {"chords": 0}, "changed": {"chords": 0, "notes": 0}, "reason": reason}
         )
-    existing = _existing(score, record)
+    existing = symbols_of(score, record)
     kept = existing if settings["existing"] == "keep" else []
-    grid, phase = _grid(score, parts, follow=not kept)
+    removed = [] if kept else existing
+    grid, phase = beats_of(score, parts, follow=not kept)
+    hearing = heard(models["harmony"], parts, grid)
+    keys = find_keys(hearing, grid, score, record)
+    key = key_entry(main_key(keys, int(grid.ticks[-1])))
     report: dict[str, Any] = {
         "found": {
             "beats": len(grid),
             "melody_notes": len(parts.melody),
             "accompaniment_notes": len(parts.accompaniment),
             "existing_chords": len(existing),
+            "keys": len(keys),
         },
         "changed": {},
         "skipped": [],
@@ -83,147 +76,75 @@ def apply(
     if phase:
         reason = "the notes do not lie on the file's beats, so the chords follow the notes"
         report["grid"] = {"moved_beats": round(phase, 3), "reason": reason}
-    changes: dict[str, Any] = {}
-    found: list[Symbol] = []
-    first = _first_beat(parts, grid)
-    if kept and kept[0].tick <= grid.ticks[first]:
-        reason = "the file has chord symbols from the start on; they were kept"
-        report["skipped"].append({"chords": len(kept), "reason": reason})
-    else:
-        hearing = _heard(models["harmony"], parts, grid)
-        key = changes["key"] = _key(hearing, score, record)
-        size, sevenths = settings["grid"], settings["seventh_chords"]
-        found = _find(hearing, grid, first, kept, models["harmony"], size, sevenths, key)
-    symbols = [*found, *kept]
-    harmonized = _with_symbols(score, found, [] if kept else existing)
-    report["changed"] = {"chords": len(found), "removed_chords": 0 if kept else len(existing), "notes": 0}
-    changes["chords"] = [{"tick": s.tick, "label": s.label} for s in symbols]
+    spans = holds(kept, grid, None)
+    fixed = fixed_classes(kept, spans, parts.first_beat(grid), len(grid))
+    if kept:
+        report["skipped"].append(_kept(kept, fixed, grid))
+    chords = _decode(hearing, grid, fixed, models["harmony"], settings)
+    symbols, found = merge(chords, grid, kept, spans, keys)
+    harmonized = with_symbols(score, found, removed)
+    harmonized, report["key_signatures"] = with_signatures(
+        harmonized, keys, settings["key_signatures"], is_clear(keys, hearing, grid)
+    )
+    report["changed"] = {"chords": len(found), "removed_chords": len(removed), "notes": 0}
+    changes: dict[str, Any] = {
+        "key": key,
+        "keys": [region.entry for region in keys],
+        "chords": entries(symbols, keys),
+    }
     reason = _no_track_reason(parts, symbols, settings["track"])
     if reason:
         report["skipped"].append({"track": "chords", "reason": reason})
     else:
-        spans = _spans(symbols, int(grid.ticks[-1]))
-        tracks, report["track"] = chord_tracks(score, spans, parts.melody, grid, settings, seed)
+        sounding = spans_of(symbols, int(grid.ticks[-1]))
+        tracks, report["track"] = chord_tracks(score, sounding, parts.melody, grid, settings, seed)
         harmonized = replace(harmonized, tracks=(*harmonized.tracks, *tracks))
         changes["tracks"] = [*record.get("tracks", []), *map(record_entry, tracks)]
         report["changed"]["notes"] = report["track"]["notes"]
     files: dict[str, bytes] = {}
     if settings["lead_sheet"]:
-        key = changes.get("key", record.get("key"))
         files, report["lead_sheet"] = _lead_sheet(score, record, key, symbols, parts)
     return StageResult(harmonized, report, changes, files)
 
 
 def hear_chords(score: Score, record: Record, model: Model) -> list[Symbol]:
-    """The chords that are heard in a piece, whatever symbols it has: `grid: auto`, with sevenths."""
-    heard = listen(score, record, model)
-    if heard is None:
+    """The chords that are heard in a piece, whatever symbols it has, with the settings of `_HEARD`."""
+    heard_beats = listen(score, record, model)
+    if heard_beats is None:
         return []
-    grid, hearing = heard
-    key = _key(hearing, score, record)
-    return _find(hearing, grid, _first_beat(_parts(score, record), grid), [], model, "auto", True, key)
+    grid, hearing = heard_beats
+    fixed = fixed_classes([], [], parts_of(score, record).first_beat(grid), len(grid))
+    chords = _decode(hearing, grid, fixed, model, _HEARD)
+    return merge(chords, grid, [], [], find_keys(hearing, grid, score, record))[1]
 
 
-def listen(score: Score, record: Record, model: Model) -> tuple[Grid, Hearing] | None:
-    """The beats that the stage hears a piece in, and what the model says of them before anything is decided.
-
-    None for a piece without pitched notes.
-    """
-    parts = _parts(score, record)
-    if not len(parts.melody) and not len(parts.accompaniment):
-        return None
-    grid, _ = _grid(score, parts, follow=True)
-    return grid, _heard(model, parts, grid)
+#: Settings with which other stages hear chords.
+_HEARD: Settings = {"grid": "auto", "vocabulary": "full"}
 
 
-def _grid(score: Score, parts: _Parts, follow: bool) -> tuple[Grid, float]:
-    """The beats that chords may change on, and by how many beats they were moved to `follow` the notes."""
-    grid = beat_grid(score, parts.last_tick)
-    phase = phase_of(np.concatenate([parts.melody, parts.accompaniment]), grid) if follow else 0.0
-    return (shift_grid(grid, phase) if phase else grid), phase
-
-
-def _heard(model: Model, parts: _Parts, grid: Grid) -> Hearing:
-    features = encode(parts.melody, parts.accompaniment, grid)
-    return hear(model, features, scale_of(features))
-
-
-def _parts(score: Score, record: Record) -> _Parts:
-    """The notes by the roles of the record; a track without a role counts by its channel."""
-    roles = [entry.get("role") for entry in record.get("tracks", [])]
-    roles += [None] * (len(score.tracks) - len(roles))
-    melody, others = [no_notes()], [no_notes()]
-    for track, role in zip(score.tracks, roles, strict=False):
-        if not track.is_drum and role != "drums":
-            (melody if role == "melody" else others).append(track.notes)
-    return _Parts(np.concatenate(melody), np.concatenate(others))
-
-
-def _existing(score: Score, record: Record) -> list[Symbol]:
-    """The chord symbols among the markers, by tick. The record says which markers are; else they are read."""
-    if "chords" in record:
-        wanted = {(int(entry["tick"]), entry["label"]) for entry in record["chords"]}
-        texts = [t for t in score.markers() if (t.tick, t.text.strip()) in wanted]
-    else:
-        texts = chord_markers(score)
-    symbols = [Symbol(t.tick, c, t.text.strip()) for t in texts if (c := parse_chord(t.text)) is not None]
-    return sorted(symbols, key=lambda s: s.tick)
-
-
-def _key(hearing: Hearing, score: Score, record: Record) -> dict[str, Any]:
-    """The key that the model hears, or the record's where a key signature of the file agrees with that."""
-    given = record.get("key")
-    written = {key_of_signature(signature) for signature in score.keys}
-    if given and Key(given["tonic"], given["mode"]) in written:
-        return dict(given)
-    heard = int(hearing.key.argmax())
-    key = Key(heard % 12, "minor" if heard >= 12 else "major")
-    return {"tonic": key.tonic, "mode": key.mode, "name": key.name}
-
-
-def _first_beat(parts: _Parts, grid: Grid) -> int:
-    """The beat in which the first note begins: there is no chord before it."""
-    return max(int(np.searchsorted(grid.ticks, parts.first_tick, "right")) - 1, 0)
-
-
-def _find(
-    hearing: Hearing,
-    grid: Grid,
-    first: int,
-    kept: list[Symbol],
-    model: Model,
-    size: str,
-    sevenths: bool,
-    key: Mapping[str, Any],
-) -> list[Symbol]:
-    """New chord symbols, one where the chord changes, up to the first kept one."""
-    fixed = np.full(len(grid), -1)
-    fixed[:first] = NO_CHORD_CLASS
-    for symbol, stop in zip(kept, _stops(kept, int(grid.ticks[-1])), strict=True):
-        inside = (grid.ticks[:-1] >= symbol.tick) & (grid.ticks[:-1] < stop)
-        fixed[inside] = nearest_majmin_class(symbol.chord)
+def _decode(hearing: Hearing, grid: Grid, fixed: np.ndarray, model: Model, settings: Settings) -> list[Chord]:
+    """The chord of every beat by the settings `grid` and `vocabulary`."""
     progression = Progression.from_card(model.card["progression"])
-    classes = find_classes(hearing, grid, progression, size, fixed)
-    chords = find_colours(classes, hearing, grid, size, sevenths)
-    end = kept[0].tick if kept else grid.ticks[-1]
-    symbols: list[Symbol] = []
-    last = NO_CHORD
-    for tick, chord in zip(grid.ticks[:-1].tolist(), chords, strict=True):
-        if tick < end and chord != last:
-            symbols.append(Symbol(tick, chord, chord.symbol(key)))
-            last = chord
-    return symbols
+    classes = find_classes(hearing, grid, progression, settings["grid"], fixed)
+    return find_colours(classes, hearing, grid, settings["grid"], settings["vocabulary"])
 
 
-def _with_symbols(score: Score, found: list[Symbol], removed: list[Symbol]) -> Score:
-    """The score with new markers, behind those that are there already, and without the removed ones."""
-    gone = {(s.tick, s.label) for s in removed}
-    texts = [t for t in score.texts if t.kind != MARKER or (t.tick, t.text.strip()) not in gone]
-    texts += [Text(s.tick, MARKER, s.label) for s in found]
-    return replace(score, texts=tuple(sorted(texts, key=lambda t: t.tick)))
+def _kept(kept: Sequence[Symbol], fixed: np.ndarray, grid: Grid) -> dict[str, Any]:
+    """What the report says of the chord symbols of the file, and where they leave chords to find."""
+    free = np.append(fixed < 0, False)
+    first = np.flatnonzero(free & ~np.append(False, free[:-1]))
+    stop = np.flatnonzero(~free & np.append(False, free[:-1]))
+    places = [
+        {"from_tick": int(grid.ticks[a]), "to_tick": int(grid.ticks[b])}
+        for a, b in zip(first, stop, strict=True)
+    ]
+    reason = "the file's chord symbols were kept"
+    if places:
+        reason += "; chords were found where it has none"
+    return {"chords": len(kept), "places_without": places, "reason": reason}
 
 
-def _no_track_reason(parts: _Parts, symbols: list[Symbol], track: str) -> str | None:
+def _no_track_reason(parts: Parts, symbols: Sequence[Symbol], track: str) -> str | None:
     """Why no chord track is added, or None when one is."""
     if track == "never":
         return "track is never"
@@ -234,14 +155,8 @@ def _no_track_reason(parts: _Parts, symbols: list[Symbol], track: str) -> str | 
     return None
 
 
-def _spans(symbols: list[Symbol], end: int) -> list[Span]:
-    """The chords with the ticks between which they sound; the last one sounds to `end`."""
-    pairs = zip(symbols, _stops(symbols, end), strict=True)
-    return [Span(s.chord, s.tick, stop) for s, stop in pairs if s.chord.is_chord and stop > s.tick]
-
-
 def _lead_sheet(
-    score: Score, record: Record, key: dict[str, Any] | None, symbols: list[Symbol], parts: _Parts
+    score: Score, record: Record, key: dict[str, Any], symbols: Sequence[Symbol], parts: Parts
 ) -> tuple[dict[str, bytes], dict[str, Any]]:
     """The files of the piece's lead sheet, and what the report says of it."""
     # Complete hears through this package, so what is made of complete's parts is not imported above.
@@ -253,7 +168,6 @@ def _lead_sheet(
     notes = no_notes() if track is None else score.tracks[track].notes
     last = max(int(p["onset_tick"].max()) for p in (parts.melody, parts.accompaniment) if len(p))
     sheet = make_sheet(score, notes, [(s.tick, s.chord) for s in symbols], last)
-    key = key or {"tonic": 0, "mode": "major", "name": "C major"}
     tempo = score.tempos[0] if score.tempos else Tempo(0, DEFAULT_TEMPO_US)
     files = {
         "harmonize-sheet.musicxml": lead_sheet(sheet, key, title_of(record.get("id", "")), tempo).encode(),
@@ -263,8 +177,3 @@ def _lead_sheet(
     if reason:
         report["reason"] = f"the lead sheet has chords alone, for {reason}"
     return files, report
-
-
-def _stops(symbols: list[Symbol], end: int) -> list[int]:
-    """The tick up to which each symbol holds."""
-    return [*(s.tick for s in symbols[1:]), end][: len(symbols)]

@@ -1,9 +1,10 @@
-"""From what the model says of each beat to one chord a span: Viterbi over the whole piece.
+"""From what the model says of each beat to one chord a span: the best path over the whole piece.
 
 Conventions
 -----------
-- `chord` are log probabilities of majmin classes, (beats, 25); `colour` of colours, (beats, 8); `change` is
-  the probability that a beat brings another chord, (beats,). All belong to the untransposed piece.
+- `chord` are log probabilities of majmin classes, (beats, 25); `colour` of colours, (beats, colours); `key`
+  of key classes, (beats, 24); `change` is the probability that a beat brings another chord, (beats,). All
+  belong to the untransposed piece.
 - A *cell* is a run of beats that shares one chord: a beat, half a bar or a bar.
 """
 
@@ -21,8 +22,14 @@ from segue.harmonize.encoding import cut_windows, join_windows, rotate_classes, 
 from segue.harmonize.vocabulary import COLOURS, chord_of
 from segue.runtime import Model, log_softmax
 
-#: Colours that make a chord of four tones.
-_SEVENTHS = tuple(COLOURS.index(c) for c in ("minor seventh", "major seventh", "sixth"))
+#: What is left of a colour in each vocabulary; colours that are not named stay as they are.
+_REDUCED = {
+    "full": {},
+    "triads": {"minor seventh": "plain", "major seventh": "plain", "sixth": "plain"},
+    "majmin": dict.fromkeys(COLOURS, "plain"),
+}
+#: Colours that no major and no minor triad has.
+_NOT_ON = (("diminished",), ("augmented",))
 _FORBIDDEN = -1e9
 #: Log probability of any other class where the chord is known.
 _KNOWN = -50.0
@@ -30,7 +37,7 @@ _KNOWN = -50.0
 
 @dataclass(frozen=True)
 class Hearing:
-    """What the model says of every beat of a piece; see the module's conventions. `key`: (24,), summed."""
+    """What the model says of every beat of a piece; see the module's conventions."""
 
     chord: np.ndarray
     colour: np.ndarray
@@ -57,7 +64,7 @@ def hearing_of(outputs: Mapping[str, np.ndarray], scale: int) -> Hearing:
         chord=np.round(rotate_classes(log_softmax(outputs["chord"]), scale), 2),
         colour=np.round(log_softmax(outputs["colour"]), 2),
         change=np.round(1 / (1 + np.exp(-outputs["change"][..., 0].astype(np.float64))), 2),
-        key=np.round(rotate_classes(log_softmax(outputs["key"]), scale).sum(axis=0), 2),
+        key=np.round(rotate_classes(log_softmax(outputs["key"]), scale), 2),
     )
 
 
@@ -98,13 +105,11 @@ def viterbi(emission: np.ndarray, change: np.ndarray, progression: Progression) 
     cells = len(emission)
     if cells == 0:
         return np.zeros(0, np.int64)
-    weight = progression.weight
-    change = np.clip(change, 0.01, 0.99)
-    leave = weight * np.log(change)
+    move, leave, stay = _weighted(change, progression)
     # Staying is a move to the same class that does not pay for leaving.
-    stay = weight * np.log(1 - change) - leave
+    stay = stay - leave
     gain = emission + leave[:, None]
-    move = np.ascontiguousarray(weight * progression.move.T)
+    move = np.ascontiguousarray(move.T)
     classes = np.arange(MAJMIN_CLASSES)
     back = np.empty((cells, MAJMIN_CLASSES), np.int64)
     reached = np.empty_like(move)
@@ -122,10 +127,40 @@ def viterbi(emission: np.ndarray, change: np.ndarray, progression: Progression) 
     return path
 
 
+def posteriors(emission: np.ndarray, change: np.ndarray, progression: Progression) -> np.ndarray:
+    """Probability of every class in every cell over all paths, shape (cells, 25): forward and backward.
+
+    The likeliest class of each cell makes the most cells right (Rabiner 1989, section III B); the best path
+    makes the likeliest piece.
+    """
+    move, leave, stay = _weighted(change, progression)
+    moves = np.exp(move)[None] * np.exp(leave)[:, None, None]
+    diagonal = np.arange(MAJMIN_CLASSES)
+    moves[:, diagonal, diagonal] = np.exp(stay)[:, None]
+    heard = np.exp(emission - emission.max(axis=1, keepdims=True))
+    forward, backward = np.empty_like(heard), np.ones_like(heard)
+    forward[0] = heard[0] / heard[0].sum()
+    for t in range(1, len(heard)):
+        forward[t] = (forward[t - 1] @ moves[t]) * heard[t]
+        forward[t] /= forward[t].sum()
+    for t in range(len(heard) - 2, -1, -1):
+        backward[t] = moves[t + 1] @ (backward[t + 1] * heard[t + 1])
+        backward[t] /= backward[t].sum()
+    both = forward * backward
+    return both / both.sum(axis=1, keepdims=True)
+
+
+def _weighted(change: np.ndarray, progression: Progression) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Log scores of the moves (25, 25), and of leaving and keeping a class in every cell (cells,)."""
+    change = np.clip(change, 0.01, 0.99)
+    weight = progression.weight
+    return weight * progression.move, weight * np.log(change), weight * np.log(1 - change)
+
+
 def cells_of(grid: Grid, size: str) -> np.ndarray:
     """First beat of each cell, int64, ascending from 0. `size` is "auto", "beat", "half" or "bar".
 
-    A bar with an odd number of beats has no halves.
+    A bar with an odd number of beats has no halves, and a bar of two has beats for halves.
     """
     starts = np.ones(len(grid), bool)
     if size in ("bar", "half"):
@@ -141,29 +176,38 @@ def find_classes(
 ) -> np.ndarray:
     """The majmin class of every beat, int64, shape (beats,).
 
-    `fixed` (beats,) names classes that are known already, -1 elsewhere. With size "beat" every beat stands
-    alone; else the path of the whole piece is the best one.
+    `fixed` (beats,) names classes that are known already, -1 elsewhere. With size "beat" every beat takes
+    the class that is likeliest there in all progressions of the piece; else the likeliest progression counts.
     """
     chord = hearing.chord.copy()
     known = np.flatnonzero(fixed >= 0)
     chord[known] = _KNOWN
     chord[known, fixed[known]] = 0
     if size == "beat":
-        return chord.argmax(axis=1)
+        return np.round(posteriors(chord, hearing.change, progression), 6).argmax(axis=1)
     cells = cells_of(grid, size)
     path = viterbi(np.add.reduceat(chord, cells), hearing.change[cells], progression)
     return np.repeat(path, np.diff(np.append(cells, len(grid))))
 
 
 def find_colours(
-    classes: np.ndarray, hearing: Hearing, grid: Grid, size: str, seventh_chords: bool
+    classes: np.ndarray, hearing: Hearing, grid: Grid, size: str, vocabulary: str
 ) -> list[Chord]:
-    """The chord of every beat: each run of one class within a bar takes the colour that fits it best."""
+    """The chord of every beat: each run of one class within a bar takes the colour that fits it best.
+
+    `vocabulary` is "full", "triads" or "majmin"; colours that it has not count for what is left of them.
+    """
     starts = classes[1:] != classes[:-1]
-    starts = np.append(True, starts | (grid.number[1:] == 0) | (size == "beat"))
-    first = np.flatnonzero(starts)
-    colour = np.add.reduceat(hearing.colour, first)
-    if not seventh_chords:
-        colour[:, _SEVENTHS] = _FORBIDDEN
-    best = np.repeat(colour.argmax(axis=1), np.diff(np.append(first, len(classes))))
+    first = np.flatnonzero(np.append(True, starts | (grid.number[1:] == 0) | (size == "beat")))
+    colour = hearing.colour.copy()
+    for name, left in _REDUCED[vocabulary].items():
+        if name != left:
+            own, other = COLOURS.index(name), COLOURS.index(left)
+            colour[:, other] = np.logaddexp(colour[:, other], colour[:, own])
+            colour[:, own] = _FORBIDDEN
+    for minor, names in enumerate(_NOT_ON):
+        for name in names:
+            colour[(classes >= 12) == bool(minor), COLOURS.index(name)] = _FORBIDDEN
+    best = np.add.reduceat(colour, first).round(6).argmax(axis=1)
+    best = np.repeat(best, np.diff(np.append(first, len(classes))))
     return [chord_of(int(c), int(k)) for c, k in zip(classes, best, strict=True)]

@@ -16,6 +16,7 @@ from segue.chords import QUALITIES, Chord, note_name
 from segue.complete.encoding import TICKS_PER_UNIT, UNITS_PER_QUARTER
 from segue.harmonize.note_values import Value, note_values, triplets
 from segue.harmonize.sheet import Bar, Sheet
+from segue.ingest.key import Key, signature_of
 from segue.score import Meter, Tempo
 
 _HEAD = (
@@ -89,7 +90,7 @@ def title_of(piece: str) -> str:
 
 def signature(key: Mapping[str, Any]) -> int:
     """Sharps of a key's signature, negative for flats."""
-    return _fifths(note_name(int(key["tonic"]), key)) - (3 if key["mode"] == "minor" else 0)
+    return signature_of(Key(int(key["tonic"]), key["mode"]), 0).sharps
 
 
 def spelled(pitch: int, key: Mapping[str, Any]) -> tuple[str, int, int]:

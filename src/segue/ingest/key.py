@@ -59,6 +59,19 @@ def key_of_signature(signature: KeySignature) -> Key:
     return Key((tonic + 9) % 12, "minor") if signature.is_minor else Key(tonic, "major")
 
 
+def signature_of(key: Key, tick: int) -> KeySignature:
+    """The key signature of a key, with the tonic spelt as in its name: the opposite of `key_of_signature`."""
+    major = key.tonic if key.mode == "major" else key.relative.tonic
+    # Gb major and D# minor are written as F# major and Eb minor.
+    flattest = -5 if key.mode == "major" else -6
+    return KeySignature(tick, (major * 7 - flattest) % 12 + flattest, key.mode == "minor")
+
+
+def key_of_class(index: int) -> Key:
+    """The key of a key class: 0..11 major from C up, 12..23 minor."""
+    return Key(index % 12, "major" if index < 12 else "minor")
+
+
 def pitch_class_profile(score: Score) -> np.ndarray:
     """Share of sounding time of each pitch class in all pitched tracks, shape (12,); zeros without notes."""
     profile = np.zeros(12)
@@ -77,18 +90,15 @@ def find_key(score: Score) -> Key | None:
         return None
     distance = np.linalg.norm(KEY_PROFILES - profile, axis=1)
     best = int(distance.argmin())
-    found = _key_at(best)
+    found = key_of_class(best)
     written = {key_of_signature(signature) for signature in score.keys}
     relative = found.relative
-    tie = distance[_index_of(relative)] <= distance[best] * (1 + _TIE)
+    tie = distance[class_of_key(relative)] <= distance[best] * (1 + _TIE)
     if relative in written and found not in written and tie:
         return relative
     return found
 
 
-def _key_at(index: int) -> Key:
-    return Key(index % 12, "major" if index < 12 else "minor")
-
-
-def _index_of(key: Key) -> int:
+def class_of_key(key: Key) -> int:
+    """The key class of a key: the opposite of `key_of_class`."""
     return key.tonic + (0 if key.mode == "major" else 12)

@@ -1,0 +1,86 @@
+"""What harmonize listens to: the notes of a piece by their roles, its beats, what the model says of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from segue.beats import Grid, beat_grid, phase_of, shift_grid
+from segue.harmonize.decode import Hearing, hear
+from segue.harmonize.encoding import encode, scale_of
+from segue.runtime import Model
+from segue.score import Score, no_notes
+from segue.stage import Record
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The notes that are heard: the melody, and everything else that has pitch (NOTE arrays)."""
+
+    melody: np.ndarray
+    accompaniment: np.ndarray
+
+    def __bool__(self) -> bool:
+        """Whether there is any note to hear."""
+        return bool(len(self.melody) or len(self.accompaniment))
+
+    @property
+    def first_tick(self) -> int:
+        """Where the first note begins."""
+        return min(int(p["onset_tick"].min()) for p in (self.melody, self.accompaniment) if len(p))
+
+    @property
+    def last_tick(self) -> int:
+        """Where the last note ends."""
+        return max(int(_ends(p).max()) for p in (self.melody, self.accompaniment) if len(p))
+
+    def first_beat(self, grid: Grid) -> int:
+        """The beat in which the first note begins: there is no chord before it."""
+        return max(int(np.searchsorted(grid.ticks, self.first_tick, "right")) - 1, 0)
+
+    def accompanied(self, grid: Grid) -> np.ndarray:
+        """Whether something other than the melody sounds in each beat, bool, shape (beats,)."""
+        begin = np.searchsorted(np.sort(self.accompaniment["onset_tick"]), grid.ticks[1:], "left")
+        over = np.searchsorted(np.sort(_ends(self.accompaniment)), grid.ticks[:-1], "right")
+        return begin > over
+
+
+def _ends(notes: np.ndarray) -> np.ndarray:
+    return notes["onset_tick"].astype(np.int64) + notes["duration_tick"]
+
+
+def parts_of(score: Score, record: Record) -> Parts:
+    """The notes by the roles of the record; a track without a role counts by its channel."""
+    roles = [entry.get("role") for entry in record.get("tracks", [])]
+    roles += [None] * (len(score.tracks) - len(roles))
+    melody, others = [no_notes()], [no_notes()]
+    for track, role in zip(score.tracks, roles, strict=False):
+        if not track.is_drum and role != "drums":
+            (melody if role == "melody" else others).append(track.notes)
+    return Parts(np.concatenate(melody), np.concatenate(others))
+
+
+def beats_of(score: Score, parts: Parts, follow: bool) -> tuple[Grid, float]:
+    """The beats that chords may change on, and by how many beats they were moved to `follow` the notes."""
+    grid = beat_grid(score, parts.last_tick)
+    phase = phase_of(np.concatenate([parts.melody, parts.accompaniment]), grid) if follow else 0.0
+    return (shift_grid(grid, phase) if phase else grid), phase
+
+
+def heard(model: Model, parts: Parts, grid: Grid) -> Hearing:
+    """What the model says of every beat."""
+    features = encode(parts.melody, parts.accompaniment, grid)
+    return hear(model, features, scale_of(features))
+
+
+def listen(score: Score, record: Record, model: Model) -> tuple[Grid, Hearing] | None:
+    """The beats that the stage hears a piece in, and what the model says of them before anything is decided.
+
+    None for a piece without pitched notes.
+    """
+    parts = parts_of(score, record)
+    if not parts:
+        return None
+    grid, _ = beats_of(score, parts, follow=True)
+    return grid, heard(model, parts, grid)

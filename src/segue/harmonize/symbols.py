@@ -1,0 +1,139 @@
+"""Chord symbols: those that a file carries, how far they hold, and how found ones are written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from segue.beats import Grid
+from segue.chords import NO_CHORD, Chord, nearest_majmin_class, parse_chord
+from segue.harmonize.keys import Region, key_at, key_entry
+from segue.harmonize.roman import roman_numeral
+from segue.harmonize.voicing import Span
+from segue.ingest.chords import chord_markers
+from segue.score import MARKER, Score, Text
+from segue.stage import Record
+
+#: A symbol holds as long as the longest of the others, twice, and eight bars in any case. After that the
+#: file is taken to have stopped writing symbols.
+_LONGER = 2
+_LEAST_BARS = 8
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """A chord from a tick on, as it is written."""
+
+    tick: int
+    chord: Chord
+    label: str
+
+
+def symbols_of(score: Score, record: Record) -> list[Symbol]:
+    """The chord symbols that a piece carries, by tick: those of the record, else those among the markers."""
+    if "chords" in record:
+        pairs = [(int(entry["tick"]), str(entry["label"])) for entry in record["chords"]]
+    else:
+        pairs = [(text.tick, text.text.strip()) for text in chord_markers(score)]
+    symbols = [Symbol(tick, c, label) for tick, label in pairs if (c := parse_chord(label)) is not None]
+    return sorted(symbols, key=lambda s: s.tick)
+
+
+def stops_of(symbols: Sequence[Symbol], end: int) -> list[int]:
+    """The tick up to which each symbol holds, where it holds up to the next one."""
+    return [*(s.tick for s in symbols[1:]), end][: len(symbols)]
+
+
+def holds(symbols: Sequence[Symbol], grid: Grid, extended_from: int | None) -> list[tuple[int, int]]:
+    """The beats (first, stop) in which each symbol of a file holds.
+
+    Up to the next one; but where that is far away, or where the piece was extended at its end, only for as
+    long as symbols usually hold here, in whole bars, or a bar. No chord holds as long as it is written.
+    """
+    if not symbols:
+        return []
+    first = np.searchsorted(grid.ticks[:-1], [s.tick for s in symbols], "left")
+    stops = np.append(first[1:], len(grid))
+    bar = np.cumsum(grid.number == 0)
+    bar = np.append(bar, bar[-1] + 1)
+    between = bar[first[1:]] - bar[first[:-1]]
+    longest = max(_LEAST_BARS, _LONGER * int(np.sort(between)[:-1].max(initial=0)))
+    usual = max(int(np.median(between)), 1) if len(between) else 1
+    spans = []
+    for i, (symbol, start, stop) in enumerate(zip(symbols, first.tolist(), stops.tolist(), strict=True)):
+        if symbol.chord.is_chord and bar[stop] - bar[start] > longest:
+            stop = int(np.searchsorted(bar, bar[start] + usual, "left"))
+        if i == len(symbols) - 1 and extended_from is not None:
+            new = int(np.searchsorted(grid.ticks[:-1], extended_from, "left"))
+            stop = max(min(stop, new), start)
+        spans.append((start, stop))
+    return spans
+
+
+def fixed_classes(
+    symbols: Sequence[Symbol], spans: Sequence[tuple[int, int]], first_beat: int, beats: int
+) -> np.ndarray:
+    """The majmin class of the beats whose chord is known, int64, shape (beats,); -1 elsewhere."""
+    fixed = np.full(beats, -1)
+    fixed[:first_beat] = nearest_majmin_class(NO_CHORD)
+    for symbol, (start, stop) in zip(symbols, spans, strict=True):
+        fixed[start:stop] = nearest_majmin_class(symbol.chord)
+    return fixed
+
+
+def merge(
+    chords: Sequence[Chord],
+    grid: Grid,
+    kept: Sequence[Symbol],
+    spans: Sequence[tuple[int, int]],
+    keys: Sequence[Region],
+) -> tuple[list[Symbol], list[Symbol]]:
+    """The chords of every beat as symbols, one where the chord changes: all with the kept ones, and the new.
+
+    A chord that goes on after the span of a kept symbol, though perhaps in another colour, is not written
+    again.
+    """
+    held: list[Symbol | None] = [None] * len(grid)
+    for symbol, (start, stop) in zip(kept, spans, strict=True):
+        held[start:stop] = [symbol] * (stop - start)
+    found: list[Symbol] = []
+    last, goes_on = NO_CHORD, -1
+    for beat, chord in enumerate(chords):
+        own = held[beat]
+        if own is not None:
+            last, goes_on = own.chord, nearest_majmin_class(own.chord)
+            continue
+        if nearest_majmin_class(chord) == goes_on:
+            continue
+        goes_on = -1
+        if chord != last:
+            tick = int(grid.ticks[beat])
+            found.append(Symbol(tick, chord, chord.symbol(key_entry(key_at(keys, tick)))))
+            last = chord
+    return sorted([*kept, *found], key=lambda s: s.tick), found
+
+
+def with_symbols(score: Score, found: Sequence[Symbol], removed: Sequence[Symbol]) -> Score:
+    """The score with new markers, behind those that are there already, and without the removed ones."""
+    gone = {(s.tick, s.label) for s in removed}
+    texts = [t for t in score.texts if t.kind != MARKER or (t.tick, t.text.strip()) not in gone]
+    texts += [Text(s.tick, MARKER, s.label) for s in found]
+    return replace(score, texts=tuple(sorted(texts, key=lambda t: t.tick)))
+
+
+def entries(symbols: Sequence[Symbol], keys: Sequence[Region]) -> list[dict[str, Any]]:
+    """As symbols stand in the record's `chords`: with the Roman numeral in the key that holds there."""
+    following = [*(s.chord for s in symbols[1:]), None][: len(symbols)]
+    return [
+        {"tick": s.tick, "label": s.label, "roman": roman_numeral(s.chord, key_at(keys, s.tick), after)}
+        for s, after in zip(symbols, following, strict=True)
+    ]
+
+
+def spans_of(symbols: Sequence[Symbol], end: int) -> list[Span]:
+    """The chords with the ticks between which they sound; the last one sounds to `end`."""
+    pairs = zip(symbols, stops_of(symbols, end), strict=True)
+    return [Span(s.chord, s.tick, stop) for s, stop in pairs if s.chord.is_chord and stop > s.tick]

@@ -158,6 +158,12 @@ def _next_different(pitch: np.ndarray) -> np.ndarray:
     return following
 
 
+def consonance_with(mask: np.ndarray) -> np.ndarray:
+    """Mean consonance of each melody pitch class with a chord's tones, both (..., 12); `mask` is bool."""
+    interval = (np.arange(12)[:, None] - np.arange(12)[None, :]) % 12
+    return mask @ _CONSONANCE[interval].T / np.maximum(mask.sum(axis=-1, keepdims=True), 1)
+
+
 def pitch_consonance_score(
     onset: np.ndarray, duration: np.ndarray, pitch: np.ndarray, chords: Sequence[Chord], cell: float = 1.0
 ) -> float:
@@ -166,10 +172,7 @@ def pitch_consonance_score(
     A melody note counts as lying above the chord: unison, thirds, fifth and sixths 1, fourth 0, others -1.
     """
     mask = _masks(chords)
-    # Score of a melody pitch class against a chord: the mean over the chord's tones.
-    interval = (np.arange(12)[:, None] - np.arange(12)[None, :]) % 12
-    score = mask @ _CONSONANCE[interval].T / np.maximum(mask.sum(axis=1, keepdims=True), 1)
-    return _weighted(score, onset, duration, pitch, mask, cell)
+    return _weighted(consonance_with(mask), onset, duration, pitch, mask, cell)
 
 
 def melody_chord_tonal_distance(

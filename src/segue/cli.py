@@ -10,10 +10,10 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from segue import __version__
 from segue.archive import Member, extra_files, to_json, write_atomically
@@ -30,8 +30,11 @@ from segue.ingest import SUFFIXES, Reader
 from segue.midi import MidiError, read_midi
 from segue.process import StageSpec, ingest_key, run_ingested, run_piece, stage_spec
 from segue.runtime import ModelError, load_model
+from segue.score import Score
 from segue.shards import scan
-from segue.stage import InputFile, StageError
+from segue.stage import InputFile, Record, StageError
+
+_T = TypeVar("_T")
 
 _PURPOSE = {
     "ingest": "read any music file, find key, tracks and roles",
@@ -56,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(default_config_text(), end="")
         return 0
     if options.command == "evaluate":
-        return _evaluate_melody(options) if options.task == "melody" else _evaluate(options)
+        return _EVALUATE[options.task](options)
     if options.command == "groove":
         return _extract_groove(options)
     try:
@@ -111,9 +114,16 @@ def _parser() -> argparse.ArgumentParser:
     sound.add_argument("--meter", help="its meter, as 4/4 (the default) or 6/8")
     evaluate = commands.add_parser("evaluate", help="measure a stage on your own files")
     evaluate.add_argument(
-        "task", choices=["groove", "melody"], help="what to measure: humanize's drums, or complete's melodies"
+        "task",
+        choices=list(_EVALUATE),
+        help="what to measure: humanize's drums, complete's melodies, or harmonize's chords",
     )
-    evaluate.add_argument("folder", metavar="DIR", help="drum performances (MIDI), or pieces with melodies")
+    evaluate.add_argument(
+        "folder",
+        metavar="DIR",
+        help="drum performances (MIDI); pieces with melodies; pieces with chord symbols, or their chords "
+        "in a file beside them",
+    )
     evaluate.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting")
     evaluate.add_argument("--seed", type=int, default=0, help="draws the variation, or the places")
     evaluate.add_argument("--split", help="groove: only the beats of this split in DIR's info.csv")
@@ -214,7 +224,7 @@ def _write(output: Path, member: Member, audio: bytes | None, suffix: str) -> No
         write_atomically(output / name, data)
 
 
-def _evaluate(options: argparse.Namespace) -> int:
+def _evaluate_groove(options: argparse.Namespace) -> int:
     """Print the groove table of a folder; files that cannot be measured are named."""
     from segue.humanize.evaluate import groove_table, performances, read_take, table_text
     from segue.humanize.evaluate_meters import meter_rows, meter_text, read_any_take
@@ -250,20 +260,69 @@ def _evaluate_melody(options: argparse.Namespace) -> int:
     from segue.complete.evaluate_folder import REFERENCE_MODEL, melody_piece, melody_table, table_text
     from segue.complete.judge import ModelJudge
 
-    folder = Path(options.folder)
     try:
-        if options.split or options.fills or options.by:
-            raise ConfigError("--split, --fills and --by tell of drums; melody takes DIR, --set and --seed")
-        if not folder.is_dir():
-            raise ConfigError(f"there is no folder {folder}")
+        folder = _folder_alone(options)
         settings = check_stage("complete", parse_assignments(options.set))
         spec = stage_spec("complete", settings, options.seed)
-        reading = stage_spec("ingest", check_stage("ingest", {}), options.seed)
         model = spec.load_models()["melody"]
         reference = load_model(REFERENCE_MODEL, settings["backend"])
     except (ConfigError, ModelError) as error:
         print(f"segue: {error}", file=sys.stderr)
         return 2
+    pieces = _measured(
+        folder, options.seed, lambda name, path, score, record: melody_piece(name, score, record, settings)
+    )
+    if not pieces:
+        return 1
+    judges = ModelJudge(model), ModelJudge(reference)
+    print(table_text(melody_table(pieces, *judges, settings["style"] != "auto", options.seed)))
+    return 0
+
+
+def _evaluate_harmony(options: argparse.Namespace) -> int:
+    """Print the harmony table of a folder; pieces that cannot be measured are named."""
+    from segue.harmonize.evaluate_folder import harmony_piece, harmony_table, table_text
+
+    try:
+        folder = _folder_alone(options)
+        settings = check_stage("harmonize", parse_assignments(options.set))
+        models = stage_spec("harmonize", settings, options.seed).load_models()
+        dict(models)
+    except (ConfigError, ModelError) as error:
+        print(f"segue: {error}", file=sys.stderr)
+        return 2
+    pieces = _measured(
+        folder,
+        options.seed,
+        lambda name, path, score, record: harmony_piece(
+            name, path, score, record, settings, models, options.seed
+        ),
+    )
+    if not pieces:
+        return 1
+    print(table_text(harmony_table(pieces)))
+    return 0
+
+
+#: What `segue evaluate` measures, and how.
+_EVALUATE = {"groove": _evaluate_groove, "melody": _evaluate_melody, "harmony": _evaluate_harmony}
+
+
+def _folder_alone(options: argparse.Namespace) -> Path:
+    """DIR of an evaluation that knows no drums' options."""
+    if options.split or options.fills or options.by:
+        raise ConfigError(
+            f"--split, --fills and --by tell of drums; {options.task} takes DIR, --set and --seed"
+        )
+    folder = Path(options.folder)
+    if not folder.is_dir():
+        raise ConfigError(f"there is no folder {folder}")
+    return folder
+
+
+def _measured(folder: Path, seed: int, measure: Callable[[str, Path, Score, Record], _T]) -> list[_T]:
+    """What `measure` makes of each piece of the folder; those that it cannot measure are named."""
+    reading = stage_spec("ingest", check_stage("ingest", {}), seed)
     pieces = []
     with Reader(reading.settings) as reader:
         for name, path in _sources([folder]):
@@ -273,15 +332,12 @@ def _evaluate_melody(options: argparse.Namespace) -> int:
                 if quarantine := member.record.get("quarantine"):
                     raise StageError(quarantine["reason"])
                 score = read_midi(member.midi or b"")[0]
-                pieces.append(melody_piece(name, score, member.record, settings))
+                pieces.append(measure(name, path, score, member.record))
             except (StageError, MidiError, OSError) as error:
                 print(f"segue evaluate: {path}: left out: {error}", file=sys.stderr)
     if not pieces:
         print("segue evaluate: none of the files can be measured", file=sys.stderr)
-        return 1
-    judges = ModelJudge(model), ModelJudge(reference)
-    print(table_text(melody_table(pieces, *judges, settings["style"] != "auto", options.seed)))
-    return 0
+    return pieces
 
 
 def _extract_groove(options: argparse.Namespace) -> int:

@@ -185,6 +185,17 @@ def melody_chord_tonal_distance(
     return _weighted(distance, onset, duration, pitch, mask, cell)
 
 
+def notes_by_beat(notes: np.ndarray, ticks: np.ndarray) -> np.ndarray:
+    """A NOTE array as `quality` takes it, shape (3, n): onset and duration in beats, and pitch.
+
+    `ticks` (beats + 1,) are the boundaries of the beats. By onset, of notes at one onset the highest first.
+    """
+    notes = notes[np.lexsort((-notes["pitch"].astype(int), notes["onset_tick"]))]
+    start = notes["onset_tick"].astype(np.int64)
+    onset, end = (np.interp(t, ticks, np.arange(len(ticks))) for t in (start, start + notes["duration_tick"]))
+    return np.stack([onset, end - onset, notes["pitch"]])
+
+
 def quality(
     onset: np.ndarray, duration: np.ndarray, pitch: np.ndarray, chords: Sequence[Chord]
 ) -> dict[str, float]:

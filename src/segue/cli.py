@@ -281,7 +281,8 @@ def _evaluate_melody(options: argparse.Namespace) -> int:
 
 def _evaluate_harmony(options: argparse.Namespace) -> int:
     """Print the harmony table of a folder; pieces that cannot be measured are named."""
-    from segue.harmonize.evaluate_folder import harmony_piece, harmony_table, table_text
+    from segue.harmonize.evaluate_folder import harmony_piece
+    from segue.harmonize.evaluate_table import harmony_table, table_text
 
     try:
         folder = _folder_alone(options)

@@ -6,6 +6,8 @@ Conventions
   `chord_midi.txt` and `key_audio.txt` in a folder that has the piece's name. Each line is `start end label`,
   seconds from the start of the music; `#` begins a comment. Chords are in Harte notation (`A:min7/b3`, `N`
   for no chord, `X` for unknown), keys `Gb:maj`, `E:minor` or `E minor`.
+- `beat_midi.txt` of POP909 tells where the beats and bars are in a file that was not written to its own:
+  seconds and two flags, the second one 1 where a bar begins.
 - Without such a file the chord symbols that the piece itself carries are its chords; each holds until the
   next one, the last to the end. Key signatures are not taken for keys: most files have one that nobody chose.
 """
@@ -15,13 +17,23 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from segue.chords import Chord, chords_of_record, parse_chord, pitch_class
-from segue.score import Score, ticks_from_seconds
+from segue.score import (
+    TICKS_PER_QUARTER,
+    Meter,
+    Score,
+    Tempo,
+    Track,
+    no_controls,
+    seconds_from_ticks,
+    sort_notes,
+    ticks_from_seconds,
+)
 from segue.stage import Record, StageError
 
 _KEY = re.compile(r"([A-G][#b]*)[:\s]*(maj|major|min|minor|m|)", re.IGNORECASE)
@@ -80,6 +92,61 @@ def find_reference(path: Path, score: Score, record: Record) -> Reference | None
     return Reference(chords, keys, "chord symbols")
 
 
+def on_its_beats(path: Path, score: Score) -> Score | None:
+    """The notes of the piece at `path` on the beats that people heard; None where nothing tells them.
+
+    Every beat is a quarter then, and the tempos keep each note at its second.
+    """
+    beside = _beside(path, "", "beat_midi.txt")
+    if beside is None:
+        return None
+    # Some of POP909's lines run into the next one, so of the last flag only the first digit counts.
+    rows = [line.split() for line in _lines(beside) if line.strip()]
+    try:
+        seconds = np.array([float(row[0]) for row in rows])
+        downbeat = np.array([row[2].startswith("1") for row in rows])
+    except (ValueError, IndexError) as error:
+        raise StageError(f"{beside.name} is no list of beats: seconds and two flags in a line") from error
+    if len(seconds) < 2 or seconds[0] < 0 or (np.diff(seconds) <= 0).any():
+        raise StageError(f"the beats of {beside.name} do not follow each other")
+    # Whole beats fill the time before the first one, so that second 0 stays tick 0.
+    length = np.diff(seconds)
+    before = round(float(seconds[0] / length[0])) or int(seconds[0] > 0)
+    length = np.concatenate([np.full(before, seconds[0] / max(before, 1)), length])
+    tempos = tuple(
+        Tempo(i * TICKS_PER_QUARTER, max(round(float(each) * 1e6), 1)) for i, each in enumerate(length)
+    )
+    bare = Score(tempos=tempos, meters=_meters(before + np.flatnonzero(downbeat)))
+    return replace(bare, tracks=tuple(_moved(track, score, bare) for track in score.tracks))
+
+
+def _meters(bars: np.ndarray) -> tuple[Meter, ...]:
+    """Meters of bars that begin at these beats, the first ones after a pickup; 1/4 where none does."""
+    if not len(bars):
+        return (Meter(0, 1, 4),)
+    counts = np.append(np.diff(bars), 4)
+    if len(bars) > 1:
+        counts[-1] = counts[-2]
+    first, full = int(bars[0]), int(counts[0])
+    found = [(0, first % full)] if first % full else []
+    found += [(first % full, full)] if first >= full else []
+    found += zip(bars.tolist(), counts.tolist(), strict=True)
+    kept = [pair for i, pair in enumerate(found) if not i or pair[1] != found[i - 1][1]]
+    return tuple(Meter(beat * TICKS_PER_QUARTER, count, 4) for beat, count in kept)
+
+
+def _moved(track: Track, was: Score, now: Score) -> Track:
+    """The notes of the track at the same seconds of another score."""
+    start = track.notes["onset_tick"].astype(np.int64)
+    begin, end = (
+        np.rint(ticks_from_seconds(now, seconds_from_ticks(was, ticks))).astype(np.int64)
+        for ticks in (start, start + track.notes["duration_tick"])
+    )
+    notes = track.notes.copy()
+    notes["onset_tick"], notes["duration_tick"] = begin, np.maximum(end - begin, 1)
+    return replace(track, notes=sort_notes(notes), controls=no_controls(), texts=(), sysex=())
+
+
 @dataclass(frozen=True)
 class _Row:
     start_s: float
@@ -92,16 +159,20 @@ def _beside(path: Path, ending: str, in_folder: str) -> Path | None:
     own = path.with_name(path.stem + ending)
     shared = path.with_name(in_folder)
     named_alike = Path(os.path.abspath(path)).parent.name == path.stem
-    return next((p for p, counts in ((own, True), (shared, named_alike)) if counts and p.is_file()), None)
+    places = ((own, bool(ending)), (shared, named_alike))
+    return next((place for place, counts in places if counts and place.is_file()), None)
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise StageError(f"{path.name} is no text in UTF-8") from error
 
 
 def _rows(path: Path) -> list[_Row]:
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise StageError(f"{path.name} is no text in UTF-8") from error
     rows = []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(_lines(path), 1):
         # A sharp is no comment: one begins a line or follows a space.
         text = re.split(r"(?:^|\s)#", line, maxsplit=1)[0].strip()
         if not text:

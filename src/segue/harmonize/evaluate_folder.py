@@ -29,7 +29,7 @@ from segue.chords import (
 from segue.complete.line import melody_track
 from segue.harmonize import apply, floors, listen
 from segue.harmonize.references import Reference, Spans, find_reference, on_its_beats
-from segue.ingest.key import find_key
+from segue.ingest.key import Key, class_of_key, find_key
 from segue.metrics import harmony as metrics
 from segue.runtime import Model
 from segue.score import Score, no_notes
@@ -171,7 +171,7 @@ def _span(score: Score, grid: Grid) -> np.ndarray:
 
 
 def _class_of(key: Mapping[str, Any]) -> int:
-    return int(key["tonic"]) + (12 if key["mode"] == "minor" else 0)
+    return class_of_key(Key(key["tonic"], key["mode"]))
 
 
 def _keys_by_beat(record: Record, key: int, grid: Grid) -> np.ndarray:

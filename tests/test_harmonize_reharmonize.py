@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from segue.beats import beat_grid
 from segue.chords import NO_CHORD, QUALITIES, Chord, parse_chord
-from segue.harmonize.reharmonize import Melody, reharmonize
+from segue.harmonize.consonance import Melody
+from segue.harmonize.reharmonize import reharmonize
 from segue.harmonize.voicing import Span
 from segue.ingest.key import Key
 from segue.metrics.harmony import chord_tone_ratio, pitch_consonance_score
@@ -33,11 +34,11 @@ def grid_over(spans, meter=(4, 4)):
     return beat_grid(Score((Track(notes=notes),), meters=(Meter(0, *meter),), end_tick=last))
 
 
-def run(spans, melody=None, key=C, amount=1.0, seed=0, sevenths=True, below=None, meter=(4, 4)):
+def run(spans, melody=None, key=C, amount=1.0, seed=0, vocabulary="full", below=None, meter=(4, 4)):
     melody = no_notes() if melody is None else melody
     below = no_notes() if below is None else below
     grid = grid_over(spans, meter)
-    return reharmonize(spans, [key] * len(spans), melody, below, grid, amount, sevenths, seed)
+    return reharmonize(spans, [key] * len(spans), melody, below, grid, amount, vocabulary, seed)
 
 
 def held(pitches, length=BAR):
@@ -169,11 +170,10 @@ def test_passing_notes_do_not_forbid_a_chord():
     assert not any(s[2] == "Em" for s in everything(spans, melody=held([67] + [65] * 6)))
 
 
-def test_triads_alone_where_sevenths_are_not_wanted():
-    for seed in range(20):
-        _, done = run(SONG, seed=seed, sevenths=False)
-        assert done
-        assert all(len(QUALITIES[s.after.quality].intervals) == 3 for s in done)
+@pytest.mark.parametrize(("vocabulary", "qualities"), [("triads", "maj min dim"), ("majmin", "maj min")])
+def test_smaller_vocabularies(vocabulary, qualities):
+    found = {s.after.quality for seed in range(40) for s in run(SONG, seed=seed, vocabulary=vocabulary)[1]}
+    assert found == set(qualities.split())
 
 
 def test_an_accompaniment_of_its_own_keeps_its_chords():
@@ -213,18 +213,18 @@ def songs(draw):
     return spans, melody, key, draw(st.sampled_from([(4, 4), (3, 4), (6, 8), (5, 4)]))
 
 
-@given(songs(), st.integers(0, 5), st.booleans(), st.integers(0, 11))
+@given(songs(), st.integers(0, 5), st.sampled_from(["full", "triads", "majmin"]), st.integers(0, 11))
 @hypothesis_settings(max_examples=150, deadline=None)
-def test_time_is_kept_and_transposing_transposes(song, seed, sevenths, up):
+def test_time_is_kept_and_transposing_transposes(song, seed, vocabulary, up):
     spans, melody, key, meter = song
-    new, done = run(spans, melody, key, 1.0, seed, sevenths, meter=meter)
+    new, done = run(spans, melody, key, 1.0, seed, vocabulary, meter=meter)
     assert (new[0].start, new[-1].end) == (spans[0].start, spans[-1].end)
     assert all(a.end == b.start and a.start < a.end for a, b in pairwise(new))
     assert all(s.before != s.after for s in done)
     moved = [Span(s.chord.transposed(up), s.start, s.end) for s in spans]
     higher = melody.copy()
     higher["pitch"] += up
-    again, _ = run(moved, higher, Key((key.tonic + up) % 12, key.mode), 1.0, seed, sevenths, meter=meter)
+    again, _ = run(moved, higher, Key((key.tonic + up) % 12, key.mode), 1.0, seed, vocabulary, meter=meter)
     assert again == [Span(s.chord.transposed(up), s.start, s.end) for s in new]
 
 
@@ -245,7 +245,7 @@ def test_melodies_of_lead_sheets_stay_consonant():
         ends = [*(tick for tick, _ in starts[1:]), int(grid.ticks[-1])]
         spans = [Span(c, t, e) for (t, c), e in zip(starts, ends, strict=True) if e > t]
         keys = [find_key(score)] * len(spans)
-        new, done = reharmonize(spans, keys, melody, no_notes(), grid, 1.0, True, 1)
+        new, done = reharmonize(spans, keys, melody, no_notes(), grid, 1.0, "full", 1)
         assert done
         for rows, sequence in ((before, spans), (after, new)):
             eighths = np.searchsorted([s.start for s in sequence], np.arange(0, ends[-1], 480), "right") - 1

@@ -79,7 +79,7 @@ def measure(songs: list[Song], amount: float, listens: bool, seed: int) -> dict[
         grid, melody, spans = grid_of(song), melody_of(song), spans_of(song)
         keys = keys_of(song, spans, melody, grid)
         heard = melody if listens else no_notes()
-        new, done = reharmonize(spans, keys, heard, no_notes(), grid, amount, True, seed)
+        new, done = reharmonize(spans, keys, heard, no_notes(), grid, amount, "full", seed)
         by_beat = _by_beat(new, len(song))
         changed += sum(a != b for a, b in zip(by_beat, _by_beat(spans, len(song)), strict=True))
         beats += len(song)

@@ -2,8 +2,9 @@
 
 `listening` gathers what is heard, `encoding` turns it into what the model hears, `decode` turns its answer
 into chords and `keys` into keys. `symbols` are the chords that a file carries and those that are written,
-`roman` numbers them in their key. `accompany` adds the tracks that play them: `voicing` and `styles` one of
-chords, `topline` and `satb` four voices, `walking` a bass.
+`reharmonize` puts others in their place as far as `consonance` lets it, `roman` numbers them in their key.
+`accompany` adds the tracks that play them: `voicing` and `styles` one of chords, `topline` and `satb` four
+voices, `walking` a bass.
 
 `sheet`, `note_values` and `lead_sheet` write a lead sheet where one is wanted.
 """
@@ -22,6 +23,7 @@ from segue.harmonize.accompany import chord_tracks, record_entry
 from segue.harmonize.decode import Hearing, Progression, find_classes, find_colours
 from segue.harmonize.keys import find_keys, is_clear, key_entry, main_key, with_signatures
 from segue.harmonize.listening import Parts, beats_of, heard, listen, parts_of
+from segue.harmonize.reharmonize import substitute
 from segue.harmonize.symbols import (
     Symbol,
     entries,
@@ -47,7 +49,7 @@ def apply(
 ) -> StageResult:
     """The score with chord symbols, key signatures and, where it is wanted, a chord track.
 
-    Only a walking bass is drawn.
+    Only substitutions and a walking bass are drawn.
     """
     parts = parts_of(score, record)
     if not parts:
@@ -82,6 +84,11 @@ def apply(
         report["skipped"].append(_kept(kept, fixed, grid))
     chords = _decode(hearing, grid, fixed, models["harmony"], settings)
     symbols, found = merge(chords, grid, kept, spans, keys)
+    if settings["reharmonize"] > 0:
+        symbols, report["reharmonized"] = substitute(symbols, keys, parts, grid, settings, seed)
+        report["skipped"] += _not_reharmonized(parts, report["reharmonized"])
+        found = [s for s in symbols if s not in kept]
+        removed = [*removed, *(s for s in kept if s not in symbols)]
     harmonized = with_symbols(score, found, removed)
     harmonized, report["key_signatures"] = with_signatures(
         harmonized, keys, settings["key_signatures"], is_clear(keys, hearing, grid)
@@ -142,6 +149,16 @@ def _kept(kept: Sequence[Symbol], fixed: np.ndarray, grid: Grid) -> dict[str, An
     if places:
         reason += "; chords were found where it has none"
     return {"chords": len(kept), "places_without": places, "reason": reason}
+
+
+def _not_reharmonized(parts: Parts, changes: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What the report says where substitutions are wanted and something speaks against them."""
+    if len(parts.accompaniment):
+        reason = "the piece has an accompaniment, so another chord stands only where its notes play it"
+        return [{"reharmonize": len(changes), "reason": reason}]
+    if not changes:
+        return [{"reharmonize": 0, "reason": "no other chord leads on and suits the melody"}]
+    return []
 
 
 def _no_track_reason(parts: Parts, symbols: Sequence[Symbol], track: str) -> str | None:

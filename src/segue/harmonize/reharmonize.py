@@ -10,45 +10,35 @@ Conventions
   share of the substitutions that are possible, from the first on, so that those at a smaller amount are among
   those at a larger one.
 
-What the melody allows
-----------------------
-A melody note *counts* in a chord when a beat of it sounds there, or half a beat of a note that begins on a
-beat or sounds before the chord. A chord is out of the question
-
-- where a note that counts lies a minor ninth above one of its tones and is no chord tone itself, or is the
-  root above a major seventh (the avoid notes of Nettles and Graf, "The Chord Scale Theory and Jazz Harmony",
-  1997);
-- where less than two thirds of the beats of notes that count are its tones, and less than of the chord
-  before;
-- where the consonance of all notes (PCS of Yeh et al. 2021, in [-1, 1]) falls by more than 0.2.
-
-Of the others the more consonant ones are preferred. Notes that accompany the melody already stay as they are:
-above them a chord is only put where its bass is their lowest and all that sounds fits it as well as before.
+What the melody and an accompaniment allow is in `consonance`; of the chords that they do, the more consonant
+ones are preferred.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from segue.beats import Grid
-from segue.chords import QUALITIES, Chord, pitch_class_mask
+from segue.chords import QUALITIES, Chord
+from segue.harmonize.consonance import Accompaniment, Melody
+from segue.harmonize.keys import Region, key_at, key_entry
+from segue.harmonize.listening import Parts
+from segue.harmonize.symbols import Symbol, stops_of
 from segue.harmonize.voicing import Span
 from segue.ingest.key import Key
-from segue.metrics.harmony import consonance_with
+from segue.stage import Settings
 
 RELATIVE, MEDIANT, TRITONE = "relative", "mediant", "tritone"
 SECONDARY, TWO_FIVE, INTERCHANGE = "secondary dominant", "ii-V", "modal interchange"
+FULL, MAJMIN = "full", "majmin"
 #: How much each rule is preferred, in the unit of the consonance.
 _PREFERENCE = {RELATIVE: 0.0, MEDIANT: -0.3, TRITONE: 0.3, SECONDARY: 0.2, TWO_FIVE: 0.3, INTERCHANGE: 0.2}
 #: Standard deviation of what is drawn for every rule at every place, in the same unit.
 _DRAWN = 0.3
-_LEAST_TONES = 2 / 3
-_MOST_FALL = 0.2
-#: How far from a beat a note may begin to be on it, in beats.
-_ON_BEAT = 0.125
 
 _DOMINANTS = {"7", "9", "13", "7b9", "7#9", "aug7", "7b5"}
 #: Qualities of each kind of chord, the one of four tones first.
@@ -110,15 +100,16 @@ def reharmonize(
     accompaniment: np.ndarray,
     grid: Grid,
     amount: float,
-    sevenths: bool,
+    vocabulary: str,
     seed: int,
 ) -> tuple[list[Span], list[Substitution]]:
     """The chords with substitutions, and these by tick.
 
     `spans` are the chords in order of time (some may be no chord) and `keys` the key at each; `melody` and
-    `accompaniment` are NOTE arrays; `amount` is in 0..1. Without `sevenths` all new chords are triads.
+    `accompaniment` are NOTE arrays; `amount` is in 0..1. The new chords are of the `vocabulary` that the
+    settings name: "full", "triads" or "majmin".
     """
-    plan = _plan(spans, keys, melody, accompaniment, grid, sevenths, seed) if amount > 0 else []
+    plan = _plan(spans, keys, melody, accompaniment, grid, vocabulary, seed) if amount > 0 else []
     taken = dict(plan[: int(np.ceil(round(amount * len(plan), 6)))])
     new: list[Span] = []
     done: list[Substitution] = []
@@ -137,17 +128,57 @@ def reharmonize(
     return new, done
 
 
+def substitute(
+    symbols: Sequence[Symbol],
+    keys: Sequence[Region],
+    parts: Parts,
+    grid: Grid,
+    settings: Settings,
+    seed: int,
+) -> tuple[list[Symbol], list[dict[str, Any]]]:
+    """The symbols of a piece with substitutions by the stage's settings, and these as the record has them."""
+    stops = stops_of(symbols, int(grid.ticks[-1]))
+    places = [
+        (s, Span(s.chord, s.tick, stop)) for s, stop in zip(symbols, stops, strict=True) if stop > s.tick
+    ]
+    new, done = reharmonize(
+        [span for _, span in places],
+        [key_at(keys, span.start) for _, span in places],
+        parts.melody,
+        parts.accompaniment,
+        grid,
+        settings["reharmonize"],
+        settings["vocabulary"],
+        seed,
+    )
+    before = {symbol.tick: symbol for symbol, _ in places}
+    starts = [span.start for _, span in places]
+
+    def label(chord: Chord, tick: int) -> str:
+        own = before[starts[int(np.searchsorted(starts, tick, "right")) - 1]]
+        return own.label if own.chord == chord else chord.symbol(key_entry(key_at(keys, tick)))
+
+    written = [Symbol(span.start, span.chord, label(span.chord, span.start)) for span in new]
+    # Symbols behind the last note stay as they are.
+    written += [s for s, stop in zip(symbols, stops, strict=True) if stop <= s.tick]
+    changes = [
+        {"tick": s.tick, "from": label(s.before, s.tick), "to": label(s.after, s.tick), "rule": s.rule}
+        for s in done
+    ]
+    return sorted(written, key=lambda s: s.tick), changes
+
+
 def _plan(
     spans: Sequence[Span],
     keys: Sequence[Key],
     melody: np.ndarray,
     accompaniment: np.ndarray,
     grid: Grid,
-    sevenths: bool,
+    vocabulary: str,
     seed: int,
 ) -> list[tuple[int, tuple[str, list[Span]]]]:
     """All substitutions that can be made, in the order of making: place, rule and the new chords."""
-    above, below = Melody(melody, grid), _Accompaniment(accompaniment)
+    above, below = Melody(melody, grid), Accompaniment(accompaniment)
     sounding = [i for i, span in enumerate(spans) if span.chord.is_chord]
     tonics = [i for i in sounding if _is_tonic(spans[i].chord, keys[i])]
     chords = [span.chord for span in spans]
@@ -165,9 +196,9 @@ def _plan(
             offers = _picardy(span, key)
         elif place not in sounding[-2:]:
             offers = [
-                *_replacements(now, span, key, place, sevenths),
-                *_tails(now, span, key, place, grid, sevenths),
-                *_heads(now, span, place, grid, sevenths),
+                *_replacements(now, span, key, place, vocabulary),
+                *_tails(now, span, key, place, grid, vocabulary),
+                *_heads(now, span, place, grid, vocabulary),
             ]
         best: tuple[float, _Offer, list[Span]] | None = None
         for offer in offers:
@@ -188,13 +219,13 @@ def _plan(
     return plan
 
 
-def _replacements(now: _Progression, span: Span, key: Key, place: int, sevenths: bool) -> Iterator[_Offer]:
+def _replacements(now: _Progression, span: Span, key: Key, place: int, vocabulary: str) -> Iterator[_Offer]:
     """Other chords for the whole time of a place."""
     if place in now.stays:
         return
     chord, following = span.chord, now.first[place + 1]
     kind, degree = _kind(chord), (chord.root - key.tonic) % 12
-    four = sevenths and len(QUALITIES[chord.quality].intervals) > 3
+    four = vocabulary == FULL and len(QUALITIES[chord.quality].intervals) > 3
     is_dominant = kind == "dominant" or (kind == "major" and degree == 7)
     found: list[tuple[str, int, str]] = []
     if kind == "minor":
@@ -205,18 +236,19 @@ def _replacements(now: _Progression, span: Span, key: Key, place: int, sevenths:
         found.append((MEDIANT, 4, "minor") if kind == "major" else (MEDIANT, 8, "major"))
     for up, other in _BORROWED.get((key.mode, degree, kind), ()):
         # In the place of a dominant only before the tonic, as in bVII-I.
-        if degree != 7 or _is_tonic(following, key):
+        is_open = degree != 7 or _is_tonic(following, key)
+        if is_open and not (other == "diminished" and vocabulary == MAJMIN):
             found.append((INTERCHANGE, up, other))
     around = {_root_and_kind(now.last[place - 1]), _root_and_kind(following)}
     for rule, up, other in found:
         options = tuple(c for c in _chords(chord.root + up, other, four) if _root_and_kind(c) not in around)
         yield _Offer(rule, ((span.start, span.end, options),))
-    if is_dominant and sevenths and _resolves(chord, following):
+    if is_dominant and vocabulary == FULL and _resolves(chord, following):
         yield _Offer(TRITONE, ((span.start, span.end, (Chord((chord.root + 6) % 12, "7"),)),), leads=True)
 
 
 def _tails(
-    now: _Progression, span: Span, key: Key, place: int, grid: Grid, sevenths: bool
+    now: _Progression, span: Span, key: Key, place: int, grid: Grid, vocabulary: str
 ) -> Iterator[_Offer]:
     """Chords in the last beats of a place that lead to the next one."""
     following = now.first[place + 1]
@@ -227,7 +259,7 @@ def _tails(
     if not led_to or _resolves(span.chord, following):
         return
     inside, strong = _beats_inside(span, grid)
-    dominants = _chords(following.root + 7, "dominant", sevenths)
+    dominants = _chords(following.root + 7, "dominant", vocabulary == FULL)
     if _root_and_kind(span.chord) == _root_and_kind(dominants[0]):
         return
     supertonic = _supertonic(following.root + 2, kind)
@@ -237,16 +269,18 @@ def _tails(
             continue
         yield _Offer(SECONDARY, ((start, span.end, dominants),), leads=True)
         after = [tick for tick in inside if tick > start]
-        if after and sevenths:
+        if after and vocabulary == FULL:
             turn = after[(len(after) - 1) // 2]
             pieces = (start, turn, (supertonic,)), (turn, span.end, dominants[:1])
             yield _Offer(TWO_FIVE, pieces, leads=True)
 
 
-def _heads(now: _Progression, span: Span, place: int, grid: Grid, sevenths: bool) -> Iterator[_Offer]:
+def _heads(now: _Progression, span: Span, place: int, grid: Grid, vocabulary: str) -> Iterator[_Offer]:
     """A supertonic before a dominant seventh, in the first half of its time at most."""
     chord, following = span.chord, now.first[place + 1]
-    if place in now.stays or not sevenths or _kind(chord) != "dominant" or not _resolves(chord, following):
+    if place in now.stays or vocabulary != FULL:
+        return
+    if _kind(chord) != "dominant" or not _resolves(chord, following):
         return
     supertonic = _supertonic(chord.root + 7, _kind(following))
     if now.last[place - 1].root == supertonic.root:
@@ -303,7 +337,7 @@ def _resolves(chord: Chord, following: Chord) -> bool:
     return following.is_chord and following.root == (chord.root + 5) % 12
 
 
-def _fitting(offer: _Offer, before: Chord, above: Melody, below: _Accompaniment) -> tuple[list[Span], float]:
+def _fitting(offer: _Offer, before: Chord, above: Melody, below: Accompaniment) -> tuple[list[Span], float]:
     """The chords of an offer that the music allows, none where one of them finds no chord; and the gain."""
     spans: list[Span] = []
     gains: list[float] = []
@@ -317,59 +351,3 @@ def _fitting(offer: _Offer, before: Chord, above: Melody, below: _Accompaniment)
         else:
             return [], 0.0
     return spans, float(np.mean(gains))
-
-
-class Melody:
-    """The melody in beats, asked how a chord goes with it."""
-
-    def __init__(self, melody: np.ndarray, grid: Grid) -> None:
-        self._ticks, self._beats = grid.ticks, np.arange(len(grid.ticks))
-        self._onset = self._at(melody["onset_tick"])
-        self._end = self._at(melody["onset_tick"].astype(np.int64) + melody["duration_tick"])
-        self._pitch_class = melody["pitch"].astype(np.int64) % 12
-        self._on_beat = np.abs(self._onset - np.round(self._onset)) <= _ON_BEAT
-
-    def _at(self, ticks: np.ndarray | list[int]) -> np.ndarray:
-        return np.interp(ticks, self._ticks, self._beats)
-
-    def gain(self, before: Chord, after: Chord, start: int, end: int) -> float | None:
-        """How much more consonant the melody is with `after`; None where the module's rules forbid it."""
-        first, last = self._at([start, end])
-        sounds = np.minimum(self._end, last) - np.maximum(self._onset, first)
-        here = sounds > 0
-        if not here.any():
-            return 0.0
-        sounds, tone = sounds[here], self._pitch_class[here]
-        early = self._onset[here] < first - _ON_BEAT
-        counts = (sounds > 1 - _ON_BEAT) | ((sounds > 0.5 - _ON_BEAT) & (early | self._on_beat[here]))
-        old, new = pitch_class_mask(before), pitch_class_mask(after)
-        avoid = np.roll(new, 1) & ~new
-        avoid[after.root] = new[(after.root - 1) % 12]
-        if avoid[tone[counts]].any():
-            return None
-        weight = sounds[counts]
-        if weight.sum() > 0:
-            share, share_before = (weight @ mask[tone[counts]] / weight.sum() for mask in (new, old))
-            if share < min(_LEAST_TONES, share_before) - 1e-9:
-                return None
-        gain = sounds @ (consonance_with(new) - consonance_with(old))[tone] / sounds.sum()
-        return None if gain < -_MOST_FALL else float(gain)
-
-
-class _Accompaniment:
-    """The notes that stay below the melody."""
-
-    def __init__(self, notes: np.ndarray) -> None:
-        self._onset = notes["onset_tick"].astype(np.int64)
-        self._end = self._onset + notes["duration_tick"]
-        self._pitch = notes["pitch"].astype(np.int64)
-
-    def allows(self, before: Chord, after: Chord, start: int, end: int) -> bool:
-        """Whether what sounds can be heard as `after` as well as it can as `before`."""
-        sounds = np.minimum(self._end, end) - np.maximum(self._onset, start)
-        here = sounds > 0
-        if not here.any():
-            return True
-        sounds, pitch = sounds[here], self._pitch[here]
-        old, new = (sounds @ pitch_class_mask(chord)[pitch % 12] for chord in (before, after))
-        return bool(new >= old) and pitch.min() % 12 == after.bass

@@ -49,13 +49,16 @@ _STYLE = (
 )
 
 
-def document(width: float, height: float, title: str, elements: Iterable[str]) -> bytes:
-    """An SVG file of the elements, `title` for those who cannot see it."""
+def document(width: float, height: float, title: str, elements: Iterable[str], style: str = "") -> bytes:
+    """An SVG file of the elements, `title` for those who cannot see it.
+
+    `style` are rules for classes of this picture alone.
+    """
     size = f"{_number(width)} {_number(height)}"
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size}" width="{_number(width)}" role="img"'
     lines = [
         f"{head} aria-label={quoteattr(_printable(title))}>",
-        f"<style>{_STYLE}</style>",
+        f"<style>{_STYLE}{style}</style>",
         f'<rect class="paper" width="{_number(width)}" height="{_number(height)}"/>',
         *elements,
         "</svg>",
@@ -75,6 +78,19 @@ def line(x1: float, y1: float, x2: float, y2: float, colour: str, width: float =
     """A straight line."""
     way = f"M{_number(x1)} {_number(y1)}L{_number(x2)} {_number(y2)}"
     return f'<path class="{colour}" stroke-width="{_number(width)}" d="{way}"/>'
+
+
+def area(x: float, y: float, width: float, height: float, colour: str) -> str:
+    """A filled rectangle. Its right end, not its width, is rounded, so that neighbours meet."""
+    place = f'x="{_number(x)}" y="{_number(y)}" width="{_number(x + width - round(2 * x) / 2)}"'
+    return f'<rect class="{colour}" {place} height="{_number(height)}"/>'
+
+
+def bars(x: np.ndarray, y: np.ndarray, length: np.ndarray, colour: str, width: float) -> str:
+    """Level bars that begin at the places x and y (n,), as long as `length` (n,), with square ends."""
+    halves = np.unique(np.rint(2 * np.stack([x, y, length], axis=1)).astype(np.int64), axis=0)
+    way = "".join(f"M{_number(a / 2)} {_number(b / 2)}h{_number(c / 2)}" for a, b, c in halves.tolist())
+    return f'<path class="{colour}" stroke-width="{_number(width)}" style="stroke-linecap:butt" d="{way}"/>'
 
 
 def dots(x: np.ndarray, y: np.ndarray, colour: str) -> str:

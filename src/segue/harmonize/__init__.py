@@ -6,7 +6,8 @@ into chords and `keys` into keys. `symbols` are the chords that a file carries a
 `accompany` adds the tracks that play them: `voicing` and `styles` one of chords, `topline` and `satb` four
 voices, `walking` a bass.
 
-`sheet`, `note_values` and `lead_sheet` write a lead sheet where one is wanted.
+`sheet`, `note_values` and `lead_sheet` write a lead sheet where one is wanted, `pictures` draws the piece.
+`references`, `evaluate_folder`, `evaluate_table` and `floors` measure the stage on a folder of pieces.
 """
 
 from __future__ import annotations
@@ -111,6 +112,11 @@ def apply(
     files: dict[str, bytes] = {}
     if settings["lead_sheet"]:
         files, report["lead_sheet"] = _lead_sheet(score, record, key, symbols, parts)
+    if settings["figures"]:
+        from segue.harmonize.pictures import harmony_picture
+
+        picture = harmony_picture(harmonized, {**record, **changes})
+        files |= {"harmonize.svg": picture} if picture else {}
     return StageResult(harmonized, report, changes, files)
 
 

@@ -1,0 +1,330 @@
+"""The harmony picture: a piano roll in systems, with chord symbols and the keys over it.
+
+Conventions
+-----------
+- A *system* is a row of the picture: eight bars, more of short ones (up to `LEAST_QUARTERS`), fewer of long
+  ones (`MOST_QUARTERS` at the most). One scale holds for the whole picture, so that equal lengths look equal.
+- Text that would run into its neighbour gives way: a chord symbol that has no room up to the next chord
+  shrinks to `SMALLEST` pixels, and where that is not enough it is left out and counted; its colour stays. A
+  chord that goes on into the next system is named there again.
+  Roman numerals, names of keys and numbers of bars are left out without a word.
+- The colours of chords and keys go round the circle of fifths with their root: near chords look alike.
+"""
+
+from __future__ import annotations
+
+import colorsys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from segue import svg
+from segue.chords import note_name, parse_chord
+from segue.score import TICKS_PER_QUARTER, Score, bar_starts, meters_from_zero, no_notes
+from segue.stage import Record
+
+WIDTH, LEFT, RIGHT, TOP = 1200, 46, 20, 84
+BARS, LEAST_QUARTERS, MOST_QUARTERS = 8, 24, 36
+#: Heights of the parts of a system, from above: keys, symbols, numerals, roll (at most), bar numbers, space.
+KEYS, SYMBOLS, NUMERALS, ROLL, NUMBERS, SPACE = 16, 19, 14, 132, 15, 14
+#: Height of a semitone in pixels.
+THICKEST, THINNEST = 4.0, 1.5
+#: Sizes of chord symbols, and the room between two of them.
+LARGEST, SMALLEST, ROOM = 14, 9, 5
+#: Width of letters as a share of the size of the type, on the safe side of common sans-serif faces.
+_WIDE, _NARROW, _CAPITAL, _USUAL = 0.9, 0.36, 0.74, 0.6
+
+
+@dataclass(frozen=True)
+class Span:
+    """Something that holds between two ticks: a chord or a key. `root` (0..11) gives its colour, or None."""
+
+    start: int
+    stop: int
+    root: int | None
+    label: str
+    #: The Roman numeral of a chord, the tonic of a key (`Ebm`): what is shown beside or instead of the label.
+    short: str = ""
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A label where it is drawn: `x` is where it begins, `size` 0 for one that is left out."""
+
+    span: Span
+    x: float
+    size: float
+    #: Whether the chord begins here; else it goes on from the system before.
+    is_new: bool
+
+    @property
+    def stop(self) -> float:
+        """Where the label ends, in pixels."""
+        return self.x + text_width(self.span.label, self.size)
+
+
+def text_width(text: str, size: float) -> float:
+    """How wide a text is at most, in pixels."""
+
+    def share(letter: str) -> float:
+        if letter in "mMWw%@":
+            return _WIDE
+        if letter in "ijlIt.,/|() ":
+            return _NARROW
+        return _CAPITAL if letter.isupper() else _USUAL
+
+    return size * sum(map(share, text))
+
+
+def harmony_picture(score: Score, record: Record) -> bytes | None:
+    """The piece with the chords and keys of its record, as SVG; None for a piece without pitched notes."""
+    melody, others = _notes(score, record)
+    everything = np.concatenate([melody, others])
+    if not len(everything):
+        return None
+    ends = everything["onset_tick"].astype(np.int64) + everything["duration_tick"]
+    bars = bar_starts(score, max(int(ends.max()), *(int(c["tick"]) + 1 for c in _entries(record)), 1))
+    systems = list(_systems(bars))
+    chords, keys = chord_spans(record, int(bars[-1])), key_spans(record, int(bars[-1]))
+    scale = (WIDTH - LEFT - RIGHT) / max(int(s[-1] - s[0]) for s in systems)
+    low, high = int(everything["pitch"].min()) - 1, int(everything["pitch"].max()) + 1
+    thickness = min(max(ROLL / (high - low + 1), THINNEST), THICKEST)
+    has_numerals = any(chord.short for chord in chords)
+    height = KEYS + SYMBOLS + NUMERALS * has_numerals + thickness * (high - low + 1) + NUMBERS + SPACE
+    elements: list[str] = []
+    shown: set[Span] = set()
+    for number, system in enumerate(systems):
+        first_bar = int(np.searchsorted(bars, system[0])) + 1
+        top = TOP + number * height
+        page = _System(system, first_bar, top, scale, low, high, thickness, has_numerals)
+        placed = place_symbols(chords, int(system[0]), int(system[-1]), scale)
+        shown |= {label.span for label in placed if label.size}
+        elements += page.elements(melody, others, chords, keys, placed)
+    head = _head(score, record, chords, keys, len(set(chords) - shown))
+    name = f"Harmony of {record.get('id', '')}"
+    return svg.document(WIDTH, TOP + len(systems) * height, name, [*head, *elements], _style())
+
+
+def chord_spans(record: Record, end: int) -> list[Span]:
+    """The chords of the record up to `end`; one that nothing can be read from has no colour."""
+    entries = _entries(record)
+    stops = [*(int(entry["tick"]) for entry in entries[1:]), end][: len(entries)]
+    spans = []
+    for entry, stop in zip(entries, stops, strict=True):
+        chord = parse_chord(entry["label"])
+        root = None if chord is None else chord.root
+        spans.append(Span(int(entry["tick"]), stop, root, str(entry["label"]), str(entry.get("roman", ""))))
+    return spans
+
+
+def key_spans(record: Record, end: int) -> list[Span]:
+    """The local keys of the record, or its one key over the whole piece, up to `end`."""
+    key = record.get("key")
+    regions = record.get("keys") or ([{**key, "tick": 0}] if key else [])
+    regions = sorted(regions, key=lambda region: region["tick"])
+    stops = [*(int(region["tick"]) for region in regions[1:]), end][: len(regions)]
+    return [
+        Span(int(k["tick"]), stop, int(k["tonic"]), k["name"], _short_key(k))
+        for k, stop in zip(regions, stops, strict=True)
+    ]
+
+
+def _short_key(key: dict[str, Any]) -> str:
+    return note_name(int(key["tonic"]), key) + ("m" if key["mode"] == "minor" else "")
+
+
+def _entries(record: Record) -> list[dict[str, Any]]:
+    return sorted(record.get("chords") or (), key=lambda entry: int(entry["tick"]))
+
+
+def _notes(score: Score, record: Record) -> tuple[np.ndarray, np.ndarray]:
+    """The melody's notes and all others that have pitch, as NOTE arrays."""
+    roles = [entry.get("role") for entry in record.get("tracks", [])]
+    roles += [None] * (len(score.tracks) - len(roles))
+    melody, others = [no_notes()], [no_notes()]
+    for track, role in zip(score.tracks, roles, strict=False):
+        if not track.is_drum and role != "drums":
+            (melody if role == "melody" else others).append(track.notes)
+    return np.concatenate(melody), np.concatenate(others)
+
+
+def _systems(bars: np.ndarray) -> Iterator[np.ndarray]:
+    """The bar lines of each system, its end among them."""
+    first = 0
+    while first < len(bars) - 1:
+        last = first + 1
+        while last < len(bars) - 1:
+            length = (bars[last] - bars[first]) / TICKS_PER_QUARTER
+            longer = (bars[last + 1] - bars[first]) / TICKS_PER_QUARTER
+            if longer > MOST_QUARTERS or (last - first >= BARS and length >= LEAST_QUARTERS):
+                break
+            last += 1
+        yield bars[first : last + 1]
+        first = last
+
+
+def place_symbols(chords: Sequence[Span], start: int, stop: int, scale: float) -> list[Placed]:
+    """The chord symbols of the system between two ticks, at `scale` pixels a tick.
+
+    A chord that goes on from the system before is named again where there is room.
+    """
+    shown = [chord for chord in chords if chord.start < stop and chord.stop > max(start, chord.start)]
+    at = [LEFT + scale * (max(chord.start, start) - start) + 2 for chord in shown]
+    placed = []
+    for chord, x, limit in zip(shown, at, [*at[1:], LEFT + scale * (stop - start) + ROOM], strict=False):
+        fits = (limit - x - ROOM) / max(text_width(chord.label, 1), 1e-9)
+        size = min(LARGEST, np.floor(2 * fits) / 2)
+        placed.append(Placed(chord, x, float(size) if size >= SMALLEST else 0.0, chord.start >= start))
+    return placed
+
+
+@dataclass(frozen=True)
+class _System:
+    """Where a system lies: its bar lines, the number of its first bar, its top, and its scales."""
+
+    bars: np.ndarray
+    first_bar: int
+    top: float
+    scale: float
+    low: int
+    high: int
+    thickness: float
+    has_numerals: bool
+
+    def elements(
+        self,
+        melody: np.ndarray,
+        others: np.ndarray,
+        chords: Sequence[Span],
+        keys: Sequence[Span],
+        placed: Sequence[Placed],
+    ) -> list[str]:
+        """All of the system, what lies behind first."""
+        return [
+            *(self._area(c, self.roll, self.floor, "chord") for c in self._inside(chords)),
+            *self._keys(self._inside(keys)),
+            *self._lines(),
+            self._bars_of(others, "before"),
+            self._bars_of(melody, "after"),
+            *self._labels(placed),
+        ]
+
+    @property
+    def roll(self) -> float:
+        """Top of the piano roll."""
+        return self.top + KEYS + SYMBOLS + NUMERALS * self.has_numerals
+
+    @property
+    def floor(self) -> float:
+        """Bottom of the piano roll."""
+        return self.roll + self.thickness * (self.high - self.low + 1)
+
+    def _x(self, tick: float) -> float:
+        clipped = min(max(tick, float(self.bars[0])), float(self.bars[-1]))
+        return LEFT + self.scale * (clipped - float(self.bars[0]))
+
+    def _inside(self, spans: Sequence[Span]) -> list[Span]:
+        return [s for s in spans if s.root is not None and s.start < self.bars[-1] and s.stop > self.bars[0]]
+
+    def _area(self, span: Span, top: float, bottom: float, kind: str) -> str:
+        x, stop = self._x(span.start), self._x(span.stop)
+        return svg.area(x, top, stop - x, bottom - top, f"{kind} fifth{(span.root or 0) * 7 % 12}")
+
+    def _keys(self, keys: Sequence[Span]) -> list[str]:
+        elements = []
+        for key in keys:
+            elements.append(self._area(key, self.top, self.top + KEYS - 3, "key"))
+            x, stop = self._x(key.start) + 4, self._x(key.stop)
+            text = next((t for t in (key.label, key.short) if x + text_width(t, 11) <= stop), "")
+            if text:
+                elements.append(svg.text(x, self.top + 10, text, size=11))
+        return elements
+
+    def _lines(self) -> list[str]:
+        """Lines at every C and at every bar, with their names and numbers."""
+        elements = []
+        for pitch in range(-(-self.low // 12) * 12, self.high + 1, 12):
+            y = self._y(pitch)
+            elements.append(svg.line(LEFT, y, self._x(self.bars[-1]), y, "grid"))
+            elements.append(svg.text(LEFT - 6, y + 3, f"C{pitch // 12 - 1}", "muted", 9, "end"))
+        free = 0.0
+        for i, tick in enumerate(self.bars.tolist()):
+            x = self._x(tick)
+            elements.append(svg.line(x, self.roll, x, self.floor, "axis"))
+            number = str(self.first_bar + i)
+            if i < len(self.bars) - 1 and x >= free:
+                elements.append(svg.text(x, self.floor + 11, number, "muted", 10))
+                free = x + text_width(number, 10) + 3
+        return elements
+
+    def _y(self, pitch: np.ndarray | float) -> np.ndarray | float:
+        """Middle of a pitch's row."""
+        return self.roll + (self.high - pitch + 0.5) * self.thickness
+
+    def _bars_of(self, notes: np.ndarray, colour: str) -> str:
+        start = notes["onset_tick"].astype(np.int64)
+        stop = start + notes["duration_tick"]
+        inside = (start < self.bars[-1]) & (stop > self.bars[0])
+        begin, end = (
+            LEFT + self.scale * (np.clip(t[inside], self.bars[0], self.bars[-1]) - self.bars[0])
+            for t in (start, stop)
+        )
+        y = self._y(notes["pitch"][inside].astype(float))
+        # Never thinner than can be seen; a little short of its end, so that repeated notes stay apart.
+        return svg.bars(begin, y, np.maximum(end - begin - 1, 1.5), colour, max(self.thickness - 0.5, 1.5))
+
+    def _labels(self, placed: Sequence[Placed]) -> list[str]:
+        elements = []
+        line = self.top + KEYS + SYMBOLS - 5
+        limits = [*(label.x for label in placed[1:]), self._x(self.bars[-1])]
+        for label, limit in zip(placed, limits, strict=False):
+            colour = "ink" if label.is_new else "muted"
+            if label.size:
+                elements.append(svg.text(label.x, line, label.span.label, colour, label.size))
+            numeral = label.span.short
+            if numeral and label.size and label.x + text_width(numeral, SMALLEST) + ROOM <= limit:
+                elements.append(svg.text(label.x, line + NUMERALS - 1, numeral, "muted", SMALLEST))
+        return elements
+
+
+def _head(
+    score: Score, record: Record, chords: Sequence[Span], keys: Sequence[Span], left_out: int
+) -> list[str]:
+    named = sum(chord.root is not None for chord in chords)
+    tempo = score.tempos[0].bpm if score.tempos else 120.0
+    key = (record.get("key") or {}).get("name")
+    facts = [
+        *([key] if key else []),
+        *([f"{len(keys)} key regions"] if len(keys) > 1 else []),
+        record.get("meter") or meters_from_zero(score)[0].name,
+        f"{tempo:.0f} bpm",
+        f"{named:,} chord" + "s" * (named != 1),
+        *(
+            [f"{left_out:,} chord symbol{'s' * (left_out != 1)} left out for lack of room"]
+            if left_out
+            else []
+        ),
+    ]
+    legend = WIDTH - RIGHT
+    return [
+        svg.text(24, 32, f"Harmony of {record.get('id', '')}", size=18),
+        svg.text(24, 52, ", ".join(facts), "muted", 13),
+        svg.line(legend - 238, 28, legend - 222, 28, "after", 4),
+        svg.text(legend - 214, 32, "melody", size=13),
+        svg.line(legend - 136, 28, legend - 120, 28, "before", 4),
+        svg.text(legend - 112, 32, "accompaniment", size=13),
+        svg.text(legend, 52, "band: key, tint: chord, number: bar", "muted", 11, "end"),
+    ]
+
+
+def _style() -> str:
+    """The colours of the twelve roots, round the circle of fifths; stronger on dark paper."""
+    hues = [colorsys.hls_to_rgb((i / 12 + 0.08) % 1, 0.5, 0.7) for i in range(12)]
+    fills = "".join(
+        f".fifth{i}{{fill:#{''.join(f'{round(255 * part):02x}' for part in hue)}}}"
+        for i, hue in enumerate(hues)
+    )
+    dark = "@media (prefers-color-scheme:dark){.chord{fill-opacity:.2}.key{fill-opacity:.6}}"
+    return f"{fills}.chord{{fill-opacity:.17}}.key{{fill-opacity:.42}}{dark}"

@@ -1,8 +1,14 @@
-"""Figures of the model on validation songs, and the floors beside them."""
+"""Figures of the model on validation songs, and the floors beside them.
+
+`PYTHONPATH=src:. python -m training.harmony.evaluate --data ../shared/data --links validation` links
+the validation songs, for `segue evaluate harmony validation/pop909` and `validation/openewld`.
+"""
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +22,7 @@ from segue.harmonize.keys import keys_by_beat
 from segue.metrics import harmony as metrics
 from segue.metrics.bootstrap import interval_of_ratio
 from training.harmony.batches import ALL_TRACKS, MELODY_ALONE, song_features
-from training.harmony.data import IGNORE, Song
+from training.harmony.data import IGNORE, Song, is_validation, load_songs
 from training.harmony.floors import Heard, Perceptron, key_by_profile, tonic_everywhere, triad_template
 from training.harmony.network import OUTPUTS, HarmonyNetwork
 
@@ -176,3 +182,31 @@ def floor_figures(training: list[Song], songs: list[Song]) -> dict[str, Any]:
 def percent(share: float) -> float:
     """A share as a percentage with two decimals."""
     return round(100 * float(share), 2)
+
+
+def link_validation(songs: list[Song], data: Path, out: Path) -> int:
+    """Links to the validation songs of `data` in `out`, by data set; returns how many there are."""
+    chosen = [song for song in songs if is_validation(song)]
+    for song in chosen:
+        found = next(p for p in (data / song.name, data / f"{song.name}.mxl") if p.exists())
+        link = out / found.relative_to(data)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        if not link.is_symlink():
+            link.symlink_to(found.resolve())
+    return len(chosen)
+
+
+def main() -> None:
+    """Gather the validation songs."""
+    from training.harmony.train import RUNS
+
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="folder with pop909 and openewld")
+    parser.add_argument("--links", type=Path, required=True, help="folder for the links")
+    options = parser.parse_args()
+    count = link_validation(load_songs(options.data, RUNS), options.data, options.links)
+    print(f"{count} validation songs in {options.links}")
+
+
+if __name__ == "__main__":
+    main()

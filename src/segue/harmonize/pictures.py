@@ -22,7 +22,8 @@ import numpy as np
 
 from segue import svg
 from segue.chords import note_name, parse_chord
-from segue.score import TICKS_PER_QUARTER, Score, bar_starts, meters_from_zero, no_notes
+from segue.harmonize.listening import Parts, parts_of
+from segue.score import TICKS_PER_QUARTER, Score, bar_starts, meters_from_zero
 from segue.stage import Record
 
 WIDTH, LEFT, RIGHT, TOP = 1200, 46, 20, 84
@@ -80,12 +81,11 @@ def text_width(text: str, size: float) -> float:
 
 def harmony_picture(score: Score, record: Record) -> bytes | None:
     """The piece with the chords and keys of its record, as SVG; None for a piece without pitched notes."""
-    melody, others = _notes(score, record)
-    everything = np.concatenate([melody, others])
-    if not len(everything):
+    parts = parts_of(score, record)
+    if not parts:
         return None
-    ends = everything["onset_tick"].astype(np.int64) + everything["duration_tick"]
-    bars = bar_starts(score, max(int(ends.max()), *(int(c["tick"]) + 1 for c in _entries(record)), 1))
+    everything = np.concatenate([parts.melody, parts.accompaniment])
+    bars = bar_starts(score, max(parts.last_tick, *(int(c["tick"]) + 1 for c in _entries(record)), 1))
     systems = list(_systems(bars))
     chords, keys = chord_spans(record, int(bars[-1])), key_spans(record, int(bars[-1]))
     scale = (WIDTH - LEFT - RIGHT) / max(int(s[-1] - s[0]) for s in systems)
@@ -101,7 +101,7 @@ def harmony_picture(score: Score, record: Record) -> bytes | None:
         page = _System(system, first_bar, top, scale, low, high, thickness, has_numerals)
         placed = place_symbols(chords, int(system[0]), int(system[-1]), scale)
         shown |= {label.span for label in placed if label.size}
-        elements += page.elements(melody, others, chords, keys, placed)
+        elements += page.elements(parts, chords, keys, placed)
     head = _head(score, record, chords, keys, len(set(chords) - shown))
     name = f"Harmony of {record.get('id', '')}"
     return svg.document(WIDTH, TOP + len(systems) * height, name, [*head, *elements], _style())
@@ -137,17 +137,6 @@ def _short_key(key: dict[str, Any]) -> str:
 
 def _entries(record: Record) -> list[dict[str, Any]]:
     return sorted(record.get("chords") or (), key=lambda entry: int(entry["tick"]))
-
-
-def _notes(score: Score, record: Record) -> tuple[np.ndarray, np.ndarray]:
-    """The melody's notes and all others that have pitch, as NOTE arrays."""
-    roles = [entry.get("role") for entry in record.get("tracks", [])]
-    roles += [None] * (len(score.tracks) - len(roles))
-    melody, others = [no_notes()], [no_notes()]
-    for track, role in zip(score.tracks, roles, strict=False):
-        if not track.is_drum and role != "drums":
-            (melody if role == "melody" else others).append(track.notes)
-    return np.concatenate(melody), np.concatenate(others)
 
 
 def _systems(bars: np.ndarray) -> Iterator[np.ndarray]:
@@ -195,8 +184,7 @@ class _System:
 
     def elements(
         self,
-        melody: np.ndarray,
-        others: np.ndarray,
+        parts: Parts,
         chords: Sequence[Span],
         keys: Sequence[Span],
         placed: Sequence[Placed],
@@ -206,8 +194,8 @@ class _System:
             *(self._area(c, self.roll, self.floor, "chord") for c in self._inside(chords)),
             *self._keys(self._inside(keys)),
             *self._lines(),
-            self._bars_of(others, "before"),
-            self._bars_of(melody, "after"),
+            self._bars_of(parts.accompaniment, "before"),
+            self._bars_of(parts.melody, "after"),
             *self._labels(placed),
         ]
 

@@ -197,9 +197,17 @@ def test_changes_lie_on_the_chosen_grid(meter, length, grid):
 
 
 def test_no_chord_comes_before_the_first_note():
+    result = run(tune(start=3840 + 2880))
+    assert labels(result)[0][0] == 3840 + 2880
+    assert result.score.tracks[-1].notes["onset_tick"].min() == 3840 + 2880
+    assert "introduction" not in result.report
+
+
+def test_a_long_silence_before_the_first_note_is_an_introduction_with_chords():
     result = run(tune(start=2 * 3840 + 2880))
-    assert labels(result)[0][0] >= 2 * 3840 + 2880
-    assert result.score.tracks[-1].notes["onset_tick"].min() >= 2 * 3840 + 2880
+    assert labels(result)[0][0] == 0
+    assert result.score.tracks[-1].notes["onset_tick"].min() == 0
+    assert result.report["introduction"]["beats"] == 11
 
 
 def test_seventh_chords_can_be_left_out():

@@ -1,10 +1,11 @@
 """Harmonize: find the chords and keys of a piece, write them, and play the chords where nothing else does.
 
 `listening` gathers what is heard, `encoding` turns it into what the model hears, `decode` turns its answer
-into chords and `keys` into keys. `symbols` are the chords that a file carries and those that are written,
-`reharmonize` puts others in their place as far as `consonance` lets it, `roman` numbers them in their key.
-`accompany` adds the tracks that play them: `voicing` and `styles` one of chords, `topline` and `satb` four
-voices, `walking` a bass.
+into chords, for which `basses` finds the bass, and `keys` into keys. `symbols` are the chords that a file
+carries and those that are written, `reharmonize` puts others in their place as far as `consonance` lets it,
+`roman` numbers them in their key. `accompany` adds the tracks that play them: `voicing` and `styles` one of
+chords, `topline` and `satb` four voices, `walking` a bass; where complete has added an end (`extension`),
+they go on to it.
 
 `sheet`, `note_values` and `lead_sheet` write a lead sheet where one is wanted, `pictures` draws the piece.
 `references`, `evaluate_folder`, `evaluate_table` and `floors` measure the stage on a folder of pieces.
@@ -21,7 +22,9 @@ import numpy as np
 from segue.beats import Grid
 from segue.chords import Chord
 from segue.harmonize.accompany import chord_tracks, record_entry
+from segue.harmonize.basses import with_basses
 from segue.harmonize.decode import Hearing, Progression, find_classes, find_colours
+from segue.harmonize.extension import Extension, accompanist, extension_of, spans_within, unaccompanied
 from segue.harmonize.keys import find_keys, is_clear, key_entry, main_key, with_signatures
 from segue.harmonize.listening import Parts, beats_of, heard, listen, parts_of
 from segue.harmonize.reharmonize import substitute
@@ -79,11 +82,17 @@ def apply(
     if phase:
         reason = "the notes do not lie on the file's beats, so the chords follow the notes"
         report["grid"] = {"moved_beats": round(phase, 3), "reason": reason}
-    spans = holds(kept, grid, None)
+    extension = extension_of(record)
+    if introduction := parts.introduction_beats(grid):
+        reason = "the notes begin late, so chords were found for an introduction, too"
+        report["introduction"] = {"beats": introduction, "reason": reason}
+    spans = holds(kept, grid, None if extension is None else extension.start)
     fixed = fixed_classes(kept, spans, parts.first_beat(grid), len(grid))
     if kept:
         report["skipped"].append(_kept(kept, fixed, grid))
     chords = _decode(hearing, grid, fixed, models["harmony"], settings)
+    if settings["inversions"]:
+        chords = with_basses(chords, grid, parts.accompaniment, parts.melody)
     symbols, found = merge(chords, grid, kept, spans, keys)
     if settings["reharmonize"] > 0:
         symbols, report["reharmonized"] = substitute(symbols, keys, parts, grid, settings, seed)
@@ -100,12 +109,18 @@ def apply(
         "keys": [region.entry for region in keys],
         "chords": entries(symbols, keys),
     }
-    reason = _no_track_reason(parts, symbols, settings["track"])
+    end = None if extension is None else unaccompanied(extension, parts, grid)
+    reason = _no_track_reason(parts, symbols, settings["track"], end is not None)
     if reason:
         report["skipped"].append({"track": "chords", "reason": reason})
     else:
         sounding = spans_of(symbols, int(grid.ticks[-1]))
-        tracks, report["track"] = chord_tracks(score, sounding, parts.melody, grid, settings, seed)
+        playing, told = settings, {}
+        if end is not None and settings["track"] == "auto":
+            sounding = spans_within(sounding, end)
+            playing, told = _taken_up(score, record, settings, end)
+        tracks, report["track"] = chord_tracks(score, sounding, parts.melody, grid, playing, seed)
+        report["track"] |= told
         harmonized = replace(harmonized, tracks=(*harmonized.tracks, *tracks))
         changes["tracks"] = [*record.get("tracks", []), *map(record_entry, tracks)]
         report["changed"]["notes"] = report["track"]["notes"]
@@ -167,13 +182,27 @@ def _not_reharmonized(parts: Parts, changes: Sequence[dict[str, Any]]) -> list[d
     return []
 
 
-def _no_track_reason(parts: Parts, symbols: Sequence[Symbol], track: str) -> str | None:
-    """Why no chord track is added, or None when one is."""
+def _taken_up(
+    score: Score, record: Record, settings: Settings, end: Extension
+) -> tuple[Settings, dict[str, Any]]:
+    """The settings with the sound of the accompaniment that an extension goes on from, and what is said."""
+    track = accompanist(score, record)
+    sound = {} if track is None else {"program": track.program}
+    name = "none of its tracks" if track is None else f"the track {track.name!r}"
+    reason = (
+        "the accompaniment ends where complete has continued the melody, so chords go on from there, "
+        f"in the sound of {name}"
+    )
+    return {**settings, **sound}, {"extension": {"from_tick": end.start, "reason": reason}}
+
+
+def _no_track_reason(parts: Parts, symbols: Sequence[Symbol], track: str, ends_early: bool) -> str | None:
+    """Why no chord track is added, or None when one is. `ends_early`: the accompaniment is not to the end."""
     if track == "never":
         return "track is never"
     if not any(s.chord.is_chord for s in symbols):
         return "no chord was found to play"
-    if track == "auto" and len(parts.accompaniment):
+    if track == "auto" and len(parts.accompaniment) and not ends_early:
         return "the piece has an accompaniment; set track: always to add one"
     return None
 

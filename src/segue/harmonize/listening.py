@@ -13,6 +13,9 @@ from segue.runtime import Model
 from segue.score import Score, no_notes
 from segue.stage import Record
 
+#: Bars of silence at the beginning that are left free for an introduction.
+_INTRODUCTION_BARS = 2
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -33,20 +36,26 @@ class Parts:
     @property
     def last_tick(self) -> int:
         """Where the last note ends."""
-        return max(int(_ends(p).max()) for p in (self.melody, self.accompaniment) if len(p))
+        return max(int(ends_of(p).max()) for p in (self.melody, self.accompaniment) if len(p))
 
     def first_beat(self, grid: Grid) -> int:
-        """The beat in which the first note begins: there is no chord before it."""
+        """The first beat that may have a chord: that of the first note.
+
+        Silence of at least two bars before it is an introduction, which has chords from its beginning.
+        """
+        return 0 if self.introduction_beats(grid) else self._silent_beats(grid)
+
+    def introduction_beats(self, grid: Grid) -> int:
+        """The beats of silence before the first note that are an introduction; 0 where there is none."""
+        silent = self._silent_beats(grid)
+        return silent if np.count_nonzero(grid.number[: silent + 1] == 0) > _INTRODUCTION_BARS else 0
+
+    def _silent_beats(self, grid: Grid) -> int:
         return max(int(np.searchsorted(grid.ticks, self.first_tick, "right")) - 1, 0)
 
-    def accompanied(self, grid: Grid) -> np.ndarray:
-        """Whether something other than the melody sounds in each beat, bool, shape (beats,)."""
-        begin = np.searchsorted(np.sort(self.accompaniment["onset_tick"]), grid.ticks[1:], "left")
-        over = np.searchsorted(np.sort(_ends(self.accompaniment)), grid.ticks[:-1], "right")
-        return begin > over
 
-
-def _ends(notes: np.ndarray) -> np.ndarray:
+def ends_of(notes: np.ndarray) -> np.ndarray:
+    """The ticks at which notes end, int64, of the same shape."""
     return notes["onset_tick"].astype(np.int64) + notes["duration_tick"]
 
 

@@ -17,19 +17,11 @@ from typing import Any
 import numpy as np
 
 from segue.beats import Grid
-from segue.chords import MAJMIN_CLASSES, NO_CHORD_CLASS, Chord
+from segue.chords import MAJMIN_CLASSES, NO_CHORD_CLASS, Chord, without_colour
 from segue.harmonize.encoding import cut_windows, join_windows, rotate_classes, rotate_features
-from segue.harmonize.vocabulary import COLOURS, chord_of
+from segue.harmonize.vocabulary import COLOURS, chord_of, classes_of
 from segue.runtime import Model, log_softmax
 
-#: What is left of a colour in each vocabulary; colours that are not named stay as they are.
-_REDUCED = {
-    "full": {},
-    "triads": {"minor seventh": "plain", "major seventh": "plain", "sixth": "plain"},
-    "majmin": dict.fromkeys(COLOURS, "plain"),
-}
-#: Colours that no major and no minor triad has.
-_NOT_ON = (("diminished",), ("augmented",))
 _FORBIDDEN = -1e9
 #: Log probability of any other class where the chord is known.
 _KNOWN = -50.0
@@ -200,14 +192,31 @@ def find_colours(
     starts = classes[1:] != classes[:-1]
     first = np.flatnonzero(np.append(True, starts | (grid.number[1:] == 0) | (size == "beat")))
     colour = hearing.colour.copy()
-    for name, left in _REDUCED[vocabulary].items():
-        if name != left:
-            own, other = COLOURS.index(name), COLOURS.index(left)
-            colour[:, other] = np.logaddexp(colour[:, other], colour[:, own])
+    for own, left in enumerate(_left_of_colours(vocabulary)):
+        if own != left:
+            colour[:, left] = np.logaddexp(colour[:, left], colour[:, own])
             colour[:, own] = _FORBIDDEN
-    for minor, names in enumerate(_NOT_ON):
-        for name in names:
-            colour[(classes >= 12) == bool(minor), COLOURS.index(name)] = _FORBIDDEN
+    colour[~_FITS[classes // 12]] = _FORBIDDEN
     best = np.add.reduceat(colour, first).round(6).argmax(axis=1)
     best = np.repeat(best, np.diff(np.append(first, len(classes))))
     return [chord_of(int(c), int(k)) for c, k in zip(classes, best, strict=True)]
+
+
+def _left_of_colours(vocabulary: str) -> list[int]:
+    """The colour that is left of each colour in a vocabulary."""
+    colours = range(len(COLOURS))
+    if vocabulary == "full":
+        return list(colours)
+    if vocabulary == "majmin":
+        return [0 for _ in colours]
+    # A colour that makes a minor third of a major triad is told on a minor one.
+    return [classes_of(without_colour(chord_of(0, colour)))[1] for colour in colours]
+
+
+#: Which colours make another chord on a major, a minor and no triad, bool, (3, colours).
+_FITS = np.array(
+    [
+        [classes_of(chord_of(c, k)) in ((c, k), (NO_CHORD_CLASS, 0)) for k in range(len(COLOURS))]
+        for c in (0, 12, 24)
+    ]
+)

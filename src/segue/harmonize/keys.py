@@ -29,7 +29,7 @@ KEYS = 24
 #: What a modulation costs, in nats that the other key has to be likelier, summed over the beats; and one to
 #: the relative key. Chosen on validation songs (docs/harmonize.md).
 _MODULATION = 60.0
-_TO_RELATIVE = 120.0
+_TO_RELATIVE = 240.0
 #: Beats that a key holds at least, between two modulations and at both ends of a piece.
 _LEAST_BEATS = 16
 #: What a key signature that the notes bear out adds to its key at every beat, in nats.

@@ -5,11 +5,11 @@ wrappers; every position is rescaled to 960 ticks a quarter. `write_midi` writes
 chunk and one chunk a track, in a fixed order, so that equal scores are equal bytes, and
 `read_midi(write_midi(score)) == score` for every score that came from a file.
 
-Texts of a first chunk without channel events (title, copyright) and all markers belong to the score, other
-texts to their track. A track without a program change of its own has the program that another track gives
-its channel, as it has when a sequencer plays the file.
+Texts of a first chunk without channel events (title, copyright), all markers and the chords of Yamaha's XF
+format belong to the score, other texts to their track. A track without a program change of its own has the
+program that another track gives its channel, as it has when a sequencer plays the file.
 
-Not kept: release velocities, sequencer-specific events, channel prefixes and SMPTE offsets.
+Not kept: release velocities, other sequencer-specific events, channel prefixes and SMPTE offsets.
 
 Source: Standard MIDI Files 1.0 (RP-001), MIDI Manufacturers Association, 1996.
 """
@@ -29,6 +29,7 @@ from segue.score import (
     MARKER,
     NOTE,
     PROGRAM_CHANGE,
+    SEQUENCER_SPECIFIC,
     TICKS_PER_QUARTER,
     KeySignature,
     Meter,
@@ -45,6 +46,8 @@ __all__ = ["MidiError", "read_midi", "write_midi"]
 #: The longest delta that four bytes hold, so that any two events of a piece can follow each other in a file.
 _MAX_TICK = 2**28 - 1
 _BANK_SELECT = (0, 32)
+#: How the only sequencer-specific events begin that are kept: chords of the XF format (`segue.ingest.xf`).
+XF_CHORD = b"\x43\x7b\x01"
 
 
 class MidiError(ValueError):
@@ -266,7 +269,7 @@ def _score_from_chunks(chunks: list[_Chunk], scale: float, smpte: bool, warnings
                     warnings.append(f"a key signature of {sharps} sharps was left out")
             elif kind == TRACK_NAME and not name and not is_conductor:
                 name = _decode(body)
-            elif kind == MARKER:
+            elif kind == MARKER or (kind == SEQUENCER_SPECIFIC and body.startswith(XF_CHORD)):
                 texts.append(Text(at(tick), kind, _decode(body)))
             elif 1 <= kind <= 0x0F:
                 own.append(Text(at(tick), kind, _decode(body)))

@@ -26,8 +26,12 @@ NOTE = np.dtype([("onset_tick", "<i4"), ("duration_tick", "<i4"), ("pitch", "u1"
 CONTROL = np.dtype([("tick", "<i4"), ("status", "u1"), ("data1", "u1"), ("data2", "u1")])
 
 #: Kinds of text events (MIDI meta types) that the stages read and write.
+TEXT = 1
 LYRIC = 5
 MARKER = 6
+CUE_POINT = 7
+#: Events that one maker's programs understand; their bytes are held as text.
+SEQUENCER_SPECIFIC = 0x7F
 
 POLY_PRESSURE = 0xA0
 CONTROL_CHANGE = 0xB0

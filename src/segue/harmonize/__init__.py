@@ -29,6 +29,7 @@ from segue.harmonize.keys import find_keys, is_clear, key_entry, main_key, with_
 from segue.harmonize.listening import Parts, beats_of, heard, listen, parts_of
 from segue.harmonize.reharmonize import substitute
 from segue.harmonize.symbols import (
+    REMOVABLE,
     Symbol,
     entries,
     fixed_classes,
@@ -61,7 +62,7 @@ def apply(
         return StageResult(
             score, {"found": {"chords": 0}, "changed": {"chords": 0, "notes": 0}, "reason": reason}
         )
-    existing = symbols_of(score, record)
+    existing, source = symbols_of(score, record)
     kept = existing if settings["existing"] == "keep" else []
     removed = [] if kept else existing
     grid, phase = beats_of(score, parts, follow=not kept)
@@ -74,6 +75,7 @@ def apply(
             "melody_notes": len(parts.melody),
             "accompaniment_notes": len(parts.accompaniment),
             "existing_chords": len(existing),
+            "existing_from": source,
             "keys": len(keys),
         },
         "changed": {},
@@ -99,7 +101,10 @@ def apply(
         report["skipped"] += _not_reharmonized(parts, report["reharmonized"])
         found = [s for s in symbols if s not in kept]
         removed = [*removed, *(s for s in kept if s not in symbols)]
-    harmonized = with_symbols(score, found, removed)
+    if removed and source not in (None, *REMOVABLE):
+        reason = f"the chords that were replaced stand in the file's {source}, too, which were left alone"
+        report["skipped"].append({"removed_chords": len(removed), "reason": reason})
+    harmonized = with_symbols(score, symbols, removed)
     harmonized, report["key_signatures"] = with_signatures(
         harmonized, keys, settings["key_signatures"], is_clear(keys, hearing, grid)
     )

@@ -13,7 +13,7 @@ from segue.chords import NO_CHORD, Chord, nearest_majmin_class, parse_chord
 from segue.harmonize.keys import Region, key_at, key_entry
 from segue.harmonize.roman import roman_numeral
 from segue.harmonize.voicing import Span
-from segue.ingest.chords import chord_markers
+from segue.ingest.chords import MARKERS, XF, carried_chords, label_of, symbol_of
 from segue.score import MARKER, Score, Text
 from segue.stage import Record
 
@@ -21,6 +21,8 @@ from segue.stage import Record
 #: file is taken to have stopped writing symbols.
 _LONGER = 2
 _LEAST_BARS = 8
+#: Where chords were read from that are taken out of the score when they are replaced.
+REMOVABLE = (MARKERS, XF)
 
 
 @dataclass(frozen=True)
@@ -32,14 +34,16 @@ class Symbol:
     label: str
 
 
-def symbols_of(score: Score, record: Record) -> list[Symbol]:
-    """The chord symbols that a piece carries, by tick: those of the record, else those among the markers."""
+def symbols_of(score: Score, record: Record) -> tuple[list[Symbol], str | None]:
+    """The chord symbols that a piece carries, by tick, and where they were read: by its record, else anew."""
     if "chords" in record:
         pairs = [(int(entry["tick"]), str(entry["label"])) for entry in record["chords"]]
+        source = record.get("chords_from", MARKERS if pairs else None)
     else:
-        pairs = [(text.tick, text.text.strip()) for text in chord_markers(score)]
+        carried = carried_chords(score)
+        pairs, source = list(carried.chords), carried.source
     symbols = [Symbol(tick, c, label) for tick, label in pairs if (c := parse_chord(label)) is not None]
-    return sorted(symbols, key=lambda s: s.tick)
+    return sorted(symbols, key=lambda s: s.tick), source
 
 
 def stops_of(symbols: Sequence[Symbol], end: int) -> list[int]:
@@ -116,11 +120,15 @@ def merge(
     return sorted([*kept, *found], key=lambda s: s.tick), found
 
 
-def with_symbols(score: Score, found: Sequence[Symbol], removed: Sequence[Symbol]) -> Score:
-    """The score with new markers, behind those that are there already, and without the removed ones."""
+def with_symbols(score: Score, symbols: Sequence[Symbol], removed: Sequence[Symbol]) -> Score:
+    """The score with a marker for every symbol, behind those that are there, and without the removed ones.
+
+    Of the file's own events markers and XF chords are removed; words and notes are left alone.
+    """
     gone = {(s.tick, s.label) for s in removed}
-    texts = [t for t in score.texts if t.kind != MARKER or (t.tick, t.text.strip()) not in gone]
-    texts += [Text(s.tick, MARKER, s.label) for s in found]
+    texts = [text for text in score.texts if (text.tick, label_of(text)) not in gone]
+    there = {(text.tick, symbol_of(text.text)) for text in texts if text.kind == MARKER}
+    texts += [Text(s.tick, MARKER, s.label) for s in symbols if (s.tick, s.label) not in there]
     return replace(score, texts=tuple(sorted(texts, key=lambda t: t.tick)))
 
 

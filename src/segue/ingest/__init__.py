@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from segue.ingest.chords import chord_markers
+from segue.ingest.chords import carried_chords
 from segue.ingest.formats import SUFFIXES, read
 from segue.ingest.key import find_key
 from segue.ingest.reader import Reader
@@ -29,7 +29,7 @@ from segue.score import (
 )
 from segue.stage import Settings, StageError, StageResult
 
-VERSION = 1
+VERSION = 2
 
 #: A piece at this tempo throughout is as many quarters long as a piece of a given time can be.
 _FASTEST_BPM = 600
@@ -51,7 +51,8 @@ def apply(data: bytes, path: str, settings: Settings) -> StageResult:
         )
     score, warnings, kind = read(data, path, settings["timeout_s"])
     _check_limits(score, settings)
-    chords = [{"tick": text.tick, "label": text.text.strip()} for text in chord_markers(score)]
+    carried = carried_chords(score)
+    warnings += carried.warnings
     tracks = _describe_tracks(score, played=kind == "midi")
     entries: dict[str, Any] = {
         "id": piece_id(path),
@@ -64,7 +65,8 @@ def apply(data: bytes, path: str, settings: Settings) -> StageResult:
         "warnings": warnings,
         **_describe_piece(score),
         "tracks": tracks,
-        "chords": chords,
+        "chords": [{"tick": tick, "label": label} for tick, label in carried.chords],
+        "chords_from": carried.source,
         "stages": {},
     }
     roles = [track["role"] for track in tracks]
@@ -75,7 +77,8 @@ def apply(data: bytes, path: str, settings: Settings) -> StageResult:
             "tracks": len(tracks),
             "roles": {role: roles.count(role) for role in dict.fromkeys(roles)},
             "human_tracks": sum(track["human_timing"] for track in tracks),
-            "chords": len(chords),
+            "chords": len(carried.chords),
+            "chords_from": carried.source,
         },
         "warnings": len(warnings),
     }

@@ -44,7 +44,8 @@ _SIGN = re.compile(
 )
 _RHYTHM = re.compile(r"^R:.*\n?|\[R:[^\]\n]*\]", re.M)
 _WORDS = re.compile(r"^[wW]:", re.M)
-_CHORD = re.compile(r"[A-G][#b♯♭]?")
+_CHORD = re.compile(r"[A-G][#b]?|[Nn]\.?[Cc]\.?$")
+_ALTERNATIVE = re.compile(r"\s*\([A-G][^()]*\)$")
 _COMMENT = re.compile(r"(?<!\\)%.*$")
 _FIELD = re.compile(r"^[A-Za-z+]:")
 _TUNE_START = re.compile(r"^X:", re.M)
@@ -100,7 +101,8 @@ def _mark(tune: str) -> tuple[str, list[str]]:
     def mark(match: re.Match[str]) -> str:
         sign = match.group(0)
         if match["text"] is not None:
-            label = match["text"].strip().replace("♯", "#").replace("♭", "b")
+            # Another chord to choose may follow in parentheses.
+            label = _ALTERNATIVE.sub("", match["text"].strip().replace("♯", "#").replace("♭", "b"))
             if not _CHORD.match(label):
                 return sign
             if label not in chords and len(chords) == _MOST_CHORDS:

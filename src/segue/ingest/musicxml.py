@@ -18,6 +18,7 @@ import zlib
 from fractions import Fraction
 from xml.etree import ElementTree
 
+from segue.chords import QUALITIES, note_name, parse_chord
 from segue.ingest.unfold import Bar, Note, Part, lay_out
 from segue.score import (
     DRUM_CHANNEL,
@@ -41,7 +42,9 @@ _KINDS = {
     "aug7", "half-diminished": "m7b5", "major-minor": "mM7", "major-sixth": "6", "minor-sixth": "m6",
     "dominant-ninth": "9", "major-ninth": "maj9", "minor-ninth": "m9", "dominant-11th": "11",
     "major-11th": "maj11", "minor-11th": "m11", "dominant-13th": "13", "major-13th": "maj13",
-    "minor-13th": "m13", "suspended-second": "sus2", "suspended-fourth": "sus4", "power": "5",
+    "minor-13th": "m13", "suspended-second": "sus2", "suspended-fourth": "sus4", "power": "5", "pedal": "5",
+    # As they sound on the root that is named, which is the bass of the augmented sixths.
+    "Neapolitan": "", "Italian": "7", "German": "7", "French": "7b5", "Tristan": "m7b5",
 }  # fmt: skip
 _ACCIDENTALS = {-2: "bb", -1: "b", 0: "", 1: "#", 2: "##"}
 _MOST_XML_BYTES = 256 << 20
@@ -296,16 +299,44 @@ def chord_label(harmony: ElementTree.Element) -> str:
     if not root:
         return ""
     label = root + _KINDS.get(name, "")
-    for degree in harmony.iterfind("degree"):
-        number = (degree.findtext("degree-value") or "").strip()
-        accidental = _ACCIDENTALS.get(round(float(degree.findtext("degree-alter") or 0)), "")
-        what = (degree.findtext("degree-type") or "add").strip()
-        if what == "subtract":
-            label += f"no{number}"
-        else:
-            label += f"{accidental}{number}" if accidental else f"add{number}"
+    degrees = [_degree(degree) for degree in harmony.iterfind("degree")]
+    if name == "other":
+        label = _other(root, (kind.get("text") or "").strip(), [tone for _, tone in degrees])
+    for suffix, _ in degrees if name != "other" else ():
+        # A degree that has no place in a chord symbol is left out.
+        label += suffix if parse_chord(label + suffix) is not None else ""
     bass = _spelled(harmony.findtext("bass/bass-step"), harmony.findtext("bass/bass-alter"))
-    return f"{label}/{bass}" if bass else label
+    return f"{label}/{bass or _inverted(label, name, harmony.findtext('inversion'))}".rstrip("/")
+
+
+def _degree(degree: ElementTree.Element) -> tuple[str, str]:
+    """A degree as a suffix of a symbol (empty where it changes nothing), and as a tone in Harte notation."""
+    number = (degree.findtext("degree-value") or "").strip()
+    accidental = _ACCIDENTALS.get(round(float(degree.findtext("degree-alter") or 0)), "")
+    what = (degree.findtext("degree-type") or "add").strip()
+    if what == "subtract":
+        return f"no{number}", ""
+    if not accidental:
+        return (f"add{number}" if what == "add" and number not in ("1", "3", "5") else ""), number
+    named = number in ("5", "6", "9", "11", "13")
+    return (f"{accidental}{number}" if named else f"add{accidental}{number}"), accidental + number
+
+
+def _other(root: str, text: str, tones: list[str]) -> str:
+    """A chord of kind "other": as the score prints it, or by the tones that it adds to the root."""
+    if text and parse_chord(root + text) is not None:
+        return root + text
+    chord = parse_chord(f"{root}:({','.join(tone for tone in tones if tone)})")
+    return root if chord is None else root + QUALITIES[chord.quality].suffix
+
+
+def _inverted(label: str, kind: str, inversion: str | None) -> str:
+    """The bass of a chord that only says which inversion it is; a Neapolitan sixth is a first one."""
+    chord = parse_chord(label)
+    place = int(inversion) if inversion and inversion.strip().isdigit() else int(kind == "Neapolitan")
+    if chord is None or not chord.is_chord or not 0 < place < len(QUALITIES[chord.quality].intervals):
+        return ""
+    return note_name((chord.root + QUALITIES[chord.quality].intervals[place]) % 12)
 
 
 def _spelled(step: str | None, alter: str | None) -> str:

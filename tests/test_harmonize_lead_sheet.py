@@ -56,7 +56,11 @@ def sheet_of(score, chords=()):
 
 
 def written(sheet, key=C_MAJOR):
-    return lead_sheet(sheet, key, "A tune", Tempo(0, 500_000))
+    return lead_sheet(sheet, [key] * len(sheet.bars), "A tune", Tempo(0, 500_000))
+
+
+def text_of(sheet, key=C_MAJOR):
+    return chords_text(sheet, [key] * len(sheet.bars))
 
 
 def measures(text):
@@ -193,7 +197,7 @@ def test_a_pickup_that_is_a_bar_of_its_own():
     assert [(m.get("number"), m.get("implicit")) for m in found] == [("0", "yes"), ("1", None), ("2", None)]
     assert found[0].findtext("attributes/time/beats") == "3"
     assert found[1].find("attributes") is None
-    assert chords_text(sheet, C_MAJOR) == "Key: C major  Meter: 3/4\n| C | C |\n"
+    assert text_of(sheet) == "Key: C major  Meter: 3/4\n| C | C |\n"
 
 
 def test_a_pickup_at_the_end_of_a_bar():
@@ -233,7 +237,7 @@ def test_meters_change_and_bars_are_cut_short():
     assert [bar.is_odd for bar in sheet.bars].count(True) == 1
     times = [m.findtext("attributes/time/beats") for m in measures(written(sheet))]
     assert [t for t in times if t] == ["4", "3", "6", "7", "2", "5"]
-    assert chords_text(sheet, C_MAJOR).count("Meter: ") == 6
+    assert text_of(sheet).count("Meter: ") == 6
 
 
 def test_text_names_the_chords_of_every_bar():
@@ -249,7 +253,7 @@ def test_text_names_the_chords_of_every_bar():
     ]
     sheet = sheet_of(score_of(*rows), [(tick, parse_chord(label)) for tick, label in chords])
     lines = ["Key: C major  Meter: 4/4", "| N.C. | C | G/B | Am F |", "| F G7 | C | C |"]
-    assert chords_text(sheet, C_MAJOR).splitlines() == lines
+    assert text_of(sheet).splitlines() == lines
 
 
 @pytest.mark.parametrize("key", KEYS, ids=lambda key: key["name"])
@@ -314,7 +318,7 @@ def test_any_melody_makes_a_sheet_that_is_read_back_equal(piece, key):
     assert all(a < b for a, b, _ in sheet.notes)
     both(sheet, key)
     assert written(sheet, key) == written(sheet_of(score, chords), key)
-    text = chords_text(sheet, key)
+    text = text_of(sheet, key)
     named = [x for line in text.splitlines() for x in line.strip("| ").split() if line.startswith("|")]
     told = [label for label, _ in groupby(chord.symbol(key) for _, chord in sheet.chords)]
     assert [label for label, _ in groupby(x for x in named if x not in ("|", "N.C."))] == told
@@ -336,7 +340,7 @@ def test_notes_on_the_sixteenths_stay_where_they_are(values):
 def test_titles_hold_what_xml_can():
     assert title_of("songs/auld_lang_syne") == "Auld Lang Syne"
     sheet = sheet_of(score_of((0, 1, 60)))
-    text = lead_sheet(sheet, C_MAJOR, "A <b> & \x00\udcff \x0b tune", Tempo(0, 500_000))
+    text = lead_sheet(sheet, [C_MAJOR] * len(sheet.bars), "A <b> & \x00\udcff \x0b tune", Tempo(0, 500_000))
     assert "A <b> &" in ElementTree.fromstring(text.encode()).findtext("work/work-title")
 
 
@@ -450,3 +454,30 @@ def test_a_piece_in_quarantine_has_no_lead_sheet():
     done = run_piece(spec, Member(b"no music", {"id": "a", "source": {"sha256": "a"}}))
     assert done.midi is None
     assert done.extras == {}
+
+
+def test_a_modulation_has_a_signature_on_the_sheet():
+    verse = [[60, 62, 64, 65], [67, 65, 64, 62], [60, 64, 67, 72], [71, 67, 60, 60]]
+    rows = [(4 * i + k, 1, p) for i, bar in enumerate(verse) for k, p in enumerate(bar)]
+    rows += [(16 + at, length, pitch + 2) for at, length, pitch in rows]
+    chords = [(0, parse_chord("C")), (16 * 960, parse_chord("D")), (17 * 960, parse_chord("F#m"))]
+    sheet = sheet_of(score_of(*rows), chords)
+    d_major = {"tonic": 2, "mode": "major", "name": "D major"}
+    keys = [C_MAJOR] * 4 + [d_major] * 4
+    text = lead_sheet(sheet, keys, "A tune", Tempo(0, 500_000))
+    measures = ElementTree.fromstring(text.encode()).findall("part/measure")
+    found = {
+        m.get("number"): m.findtext("attributes/key/fifths")
+        for m in measures
+        if m.find("attributes/key") is not None
+    }
+    assert found == {"1": "0", "5": "2"}
+    # Each verse needs no accidental in its own key.
+    assert "<accidental>" not in text
+    lines = chords_text(sheet, keys).splitlines()
+    assert lines == [
+        "Key: C major  Meter: 4/4",
+        "| C | C | C | C |",
+        "Key: D major",
+        "| D F#m | F#m | F#m | F#m |",
+    ]

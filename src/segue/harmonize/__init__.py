@@ -25,7 +25,15 @@ from segue.harmonize.accompany import chord_tracks, record_entry
 from segue.harmonize.basses import with_basses
 from segue.harmonize.decode import Hearing, Progression, find_classes, find_colours
 from segue.harmonize.extension import Extension, accompanist, extension_of, spans_within, unaccompanied
-from segue.harmonize.keys import find_keys, is_clear, key_entry, main_key, with_signatures
+from segue.harmonize.keys import (
+    Region,
+    find_keys,
+    is_clear,
+    key_at,
+    key_entry,
+    main_key,
+    with_signatures,
+)
 from segue.harmonize.listening import Parts, beats_of, heard, listen, parts_of
 from segue.harmonize.reharmonize import substitute
 from segue.harmonize.symbols import (
@@ -131,7 +139,7 @@ def apply(
         report["changed"]["notes"] = report["track"]["notes"]
     files: dict[str, bytes] = {}
     if settings["lead_sheet"]:
-        files, report["lead_sheet"] = _lead_sheet(score, record, key, symbols, parts)
+        files, report["lead_sheet"] = _lead_sheet(score, record, keys, symbols, parts)
     if settings["figures"]:
         from segue.harmonize.pictures import harmony_picture
 
@@ -213,10 +221,11 @@ def _no_track_reason(parts: Parts, symbols: Sequence[Symbol], track: str, ends_e
 
 
 def _lead_sheet(
-    score: Score, record: Record, key: dict[str, Any], symbols: Sequence[Symbol], parts: Parts
+    score: Score, record: Record, keys: Sequence[Region], symbols: Sequence[Symbol], parts: Parts
 ) -> tuple[dict[str, bytes], dict[str, Any]]:
     """The files of the piece's lead sheet, and what the report says of it."""
     # Complete hears through this package, so what is made of complete's parts is not imported above.
+    from segue.complete.encoding import TICKS_PER_UNIT
     from segue.complete.line import melody_track
     from segue.harmonize.lead_sheet import lead_sheet, title_of
     from segue.harmonize.sheet import chords_text, make_sheet
@@ -225,10 +234,15 @@ def _lead_sheet(
     notes = no_notes() if track is None else score.tracks[track].notes
     last = max(int(p["onset_tick"].max()) for p in (parts.melody, parts.accompaniment) if len(p))
     sheet = make_sheet(score, notes, [(s.tick, s.chord) for s in symbols], last)
+    # The key in which most of a bar lies.
+    middles = [(bar.start + bar.stop) // 2 * TICKS_PER_UNIT for bar in sheet.bars]
+    in_keys = [key_entry(key_at(keys, tick)) for tick in middles]
     tempo = score.tempos[0] if score.tempos else Tempo(0, DEFAULT_TEMPO_US)
     files = {
-        "harmonize-sheet.musicxml": lead_sheet(sheet, key, title_of(record.get("id", "")), tempo).encode(),
-        "harmonize-chords.txt": chords_text(sheet, key).encode(),
+        "harmonize-sheet.musicxml": lead_sheet(
+            sheet, in_keys, title_of(record.get("id", "")), tempo
+        ).encode(),
+        "harmonize-chords.txt": chords_text(sheet, in_keys).encode(),
     }
     report: dict[str, Any] = {"bars": len(sheet.bars), "notes": len(sheet.notes), "chords": len(sheet.chords)}
     if reason:

@@ -67,8 +67,8 @@ _BASS_BELOW = 55
 _BEATS = {48: ("whole", 0), 24: ("half", 0), 12: ("quarter", 0), 18: ("quarter", 1), 9: ("eighth", 1)}
 
 
-def lead_sheet(sheet: Sheet, key: Mapping[str, Any], title: str, tempo: Tempo) -> str:
-    """The MusicXML of a sheet in a key (a record's), with the tempo that it begins in."""
+def lead_sheet(sheet: Sheet, keys: Sequence[Mapping[str, Any]], title: str, tempo: Tempo) -> str:
+    """The MusicXML of a sheet whose bars are in `keys` (a record's), with the tempo that it begins in."""
     root = Element("score-partwise", version="4.0")
     # A title comes from a file's name, which may hold what XML cannot.
     clean = "".join(c if c.isprintable() else " " for c in title)
@@ -76,7 +76,7 @@ def lead_sheet(sheet: Sheet, key: Mapping[str, Any], title: str, tempo: Tempo) -
     _text(SubElement(SubElement(root, "identification"), "encoding"), "software", "Segue")
     entry = SubElement(SubElement(root, "part-list"), "score-part", id="P1")
     _text(entry, "part-name", "Melody")
-    writer = _Writer(SubElement(root, "part", id="P1"), sheet, key)
+    writer = _Writer(SubElement(root, "part", id="P1"), sheet, keys)
     writer.write(tempo)
     ElementTree.indent(root, " ")
     return _HEAD + ElementTree.tostring(root, encoding="unicode") + "\n"
@@ -124,44 +124,52 @@ def _text(parent: Element, tag: str, text: object) -> Element:
 class _Writer:
     """Writes the measures of a part; holds what carries over from one to the next."""
 
-    def __init__(self, part: Element, sheet: Sheet, key: Mapping[str, Any]) -> None:
-        self._part, self._sheet, self._key = part, sheet, key
+    def __init__(self, part: Element, sheet: Sheet, keys: Sequence[Mapping[str, Any]]) -> None:
+        self._part, self._sheet, self._keys = part, sheet, keys
+        self._key: Mapping[str, Any] = {}
         self._meter: Meter | None = None
         self._next_note = 0
+        #: Alterations of letters by the signature.
+        self._signed: dict[str, int] = {}
         #: Alterations in force in the bar by (step, octave), beside those of the signature.
         self._altered: dict[tuple[str, int], int] = {}
-        sharps = signature(key)
-        letters = _LINE_OF_FIFTHS[:sharps] if sharps > 0 else _LINE_OF_FIFTHS[sharps:] if sharps else ""
-        self._signed = dict.fromkeys(letters, 1 if sharps > 0 else -1)
 
     def write(self, tempo: Tempo) -> None:
         pickup = self._sheet.bars[0].is_odd
-        for number, bar in enumerate(self._sheet.bars, start=0 if pickup else 1):
+        bars = zip(self._sheet.bars, self._keys, strict=True)
+        for number, (bar, key) in enumerate(bars, start=0 if pickup else 1):
             measure = SubElement(self._part, "measure", number=str(number))
             if bar.is_odd:
                 measure.set("implicit", "yes")
             self._altered = {}
-            self._attributes(measure, bar)
+            self._attributes(measure, bar, key)
             if bar is self._sheet.bars[0]:
                 _tempo(measure, tempo, bar.meter)
             self._music(measure, bar)
         line = SubElement(measure, "barline", location="right")
         _text(line, "bar-style", "light-heavy")
 
-    def _attributes(self, measure: Element, bar: Bar) -> None:
+    def _attributes(self, measure: Element, bar: Bar, key: Mapping[str, Any]) -> None:
         first = self._meter is None
-        if not first and self._meter.name == bar.meter.name:
+        new_key = first or signature(key) != signature(self._key)
+        new_meter = first or self._meter.name != bar.meter.name
+        self._key, self._meter = key, bar.meter
+        if not new_key and not new_meter:
             return
-        self._meter = bar.meter
         attributes = SubElement(measure, "attributes")
         if first:
             _text(attributes, "divisions", UNITS_PER_QUARTER)
-            key = SubElement(attributes, "key")
-            _text(key, "fifths", signature(self._key))
-            _text(key, "mode", self._key["mode"])
-        time = SubElement(attributes, "time")
-        _text(time, "beats", bar.meter.numerator)
-        _text(time, "beat-type", bar.meter.denominator)
+        if new_key:
+            sharps = signature(key)
+            letters = _LINE_OF_FIFTHS[:sharps] if sharps > 0 else _LINE_OF_FIFTHS[sharps:] if sharps else ""
+            self._signed = dict.fromkeys(letters, 1 if sharps > 0 else -1)
+            written = SubElement(attributes, "key")
+            _text(written, "fifths", sharps)
+            _text(written, "mode", key["mode"])
+        if new_meter:
+            time = SubElement(attributes, "time")
+            _text(time, "beats", bar.meter.numerator)
+            _text(time, "beat-type", bar.meter.denominator)
         if first:
             pitches = [pitch for _, _, pitch in self._sheet.notes]
             low = bool(pitches) and float(np.median(pitches)) < _BASS_BELOW

@@ -154,13 +154,13 @@ def _pickup(bar: Bar, note: list[int], chord: list[int]) -> Bar:
     return replace(bar, start=bar.stop - -(-(bar.stop - first) // unit) * unit)
 
 
-def chords_text(sheet: Sheet, key: Mapping[str, Any]) -> str:
-    """The chords bar by bar, four bars a line: `| C | G/B | Am F |`.
+def chords_text(sheet: Sheet, keys: Sequence[Mapping[str, Any]]) -> str:
+    """The chords bar by bar, four bars a line: `| C | G/B | Am F |`. `keys` are those of the bars.
 
-    The first line tells key and meter; another meter is told where it begins. A bar without a new chord
-    names the one that still holds; a pickup has a line of its own, or none where it has no chord.
+    The first line tells key and meter; another key or meter is told where it begins. A bar without a new
+    chord names the one that still holds; a pickup has a line of its own, or none where it has no chord.
     """
-    lines = [f"Key: {key['name']}  Meter: {sheet.bars[0].meter.name}"]
+    lines = [f"Key: {keys[0]['name']}  Meter: {sheet.bars[0].meter.name}"]
     row: list[str] = []
 
     def end_row() -> None:
@@ -168,12 +168,14 @@ def chords_text(sheet: Sheet, key: Mapping[str, Any]) -> str:
             lines.append(f"| {' | '.join(row)} |")
             row.clear()
 
-    meter, held = sheet.bars[0].meter, NO_CHORD
-    for number, bar in enumerate(sheet.bars):
-        if bar.meter.name != meter.name:
+    meter, name, held = sheet.bars[0].meter, keys[0]["name"], NO_CHORD
+    for number, (bar, key) in enumerate(zip(sheet.bars, keys, strict=True)):
+        changes = [f"Key: {key['name']}"] * (key["name"] != name)
+        changes += [f"Meter: {bar.meter.name}"] * (bar.meter.name != meter.name)
+        if changes:
             end_row()
-            meter = bar.meter
-            lines.append(f"Meter: {meter.name}")
+            meter, name = bar.meter, key["name"]
+            lines.append("  ".join(changes))
         new = sheet.chords_between(bar.start, bar.stop)
         # Before the first chord of the piece there is none to name, unless the bar would stay empty.
         over = [held] if not new or (new[0][0] > bar.start and held.is_chord) else []

@@ -52,9 +52,12 @@ class Spans:
         """The value that covers most of each beat; None where none does, or the nearest one with `fill`."""
         if not len(self.values):
             return [None] * (len(ticks) - 1)
-        overlap = np.minimum(self.stop, ticks[1:, None]) - np.maximum(self.start, ticks[:-1, None])
-        best = overlap.argmax(axis=1)
-        return [self.values[b] if fill or overlap[i, b] > 0 else None for i, b in enumerate(best)]
+        found = []
+        for begin, end in zip(ticks[:-1], ticks[1:], strict=True):
+            overlap = np.minimum(self.stop, end) - np.maximum(self.start, begin)
+            best = int(overlap.argmax())
+            found.append(self.values[best] if fill or overlap[best] > 0 else None)
+        return found
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -325,6 +326,25 @@ def test_the_stage_does_not_see_the_answers(tmp_path, capsys):
     assert main(["evaluate", "harmony", str(tmp_path)]) == 0
     rows = rows_of(capsys.readouterr().out)
     assert rows[ALL]["24+N %"] == rows["floor: triad template, all notes"]["24+N %"] == "0.00"
+
+
+def test_a_track_that_the_chords_were_read_from_is_not_heard(tmp_path, capsys):
+    symbols = ["C", "F", "G", "C"] * 4
+    tune, held = song(symbols).tracks
+    tempo, meter = (Tempo(0, 500_000),), (Meter(0, 4, 4),)
+    save(tmp_path / "a.mid", Score((tune, replace(held, name="Chords")), tempo, meter))
+    assert main(["evaluate", "harmony", str(tmp_path)]) == 0
+    rows = rows_of(capsys.readouterr().out)
+    assert rows[MELODY]["beats"] == "64"
+    assert ALL not in rows
+    assert "floor: triad template, all notes" not in rows
+    # With other notes beside it there is an accompaniment to hear: fifths that know nothing of the chords.
+    fifths = track("Strings", [(4 * i, 4, p) for i in range(16) for p in (49, 56)], channel=2)
+    save(tmp_path / "a.mid", Score((tune, replace(held, name="Chords"), fifths), tempo, meter))
+    assert main(["evaluate", "harmony", str(tmp_path)]) == 0
+    rows = rows_of(capsys.readouterr().out)
+    assert rows[ALL]["beats"] == "64"
+    assert float(rows["floor: triad template, all notes"]["24+N %"]) < 60
 
 
 def test_settings_are_the_stages_own_and_both_backends_agree(tmp_path, capsys):

@@ -6,7 +6,8 @@ Conventions
   of it. Beats that the reference says nothing of are not counted.
 - A piece with a list of its beats beside it is heard on those (`references.on_its_beats`).
 - The stage gets the notes without key signatures, texts and chord symbols: of the melody's track alone, and
-  of all tracks where there is more than that. It does everything else as it always does.
+  of all tracks where there is more than that. A track that the chords were read from is not among them. It
+  does everything else as it always does.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from segue.chords import (
 from segue.complete.line import melody_track
 from segue.harmonize import apply, floors, listen
 from segue.harmonize.references import Reference, Spans, find_reference, on_its_beats
+from segue.ingest.chord_track import chords_of_tracks
+from segue.ingest.chords import TRACK
 from segue.ingest.key import Key, class_of_key, find_key
 from segue.metrics import harmony as metrics
 from segue.runtime import Model
@@ -100,7 +103,8 @@ def harmony_piece(
     score = placed or score
     reference = find_reference(path, score, record)
     wanted = {**settings, **{k: v for k, v in _CHORDS_ALONE.items() if k in settings}}
-    pitched = [i for i, t in enumerate(score.tracks) if len(t.notes) and not t.is_drum]
+    told = _chord_track(score, record)
+    pitched = [i for i, t in enumerate(score.tracks) if len(t.notes) and not t.is_drum and i != told]
     whole, known = _heard(score, record, pitched)
     heard = listen(whole, known, models["harmony"])
     if heard is None:
@@ -122,6 +126,14 @@ def harmony_piece(
     return Piece(
         name, grid, melody, answers, truth, reference.unread if reference else (), placed is not None
     )
+
+
+def _chord_track(score: Score, record: Record) -> int | None:
+    """The track whose notes are the piece's chord symbols, where the record says that there is one."""
+    if record.get("chords_from") != TRACK:
+        return None
+    alone = (chords_of_tracks(replace(score, tracks=(track,)))[0] for track in score.tracks)
+    return next((i for i, chords in enumerate(alone) if chords), None)
 
 
 def _heard(score: Score, record: Record, tracks: Sequence[int]) -> tuple[Score, Record]:

@@ -4,8 +4,8 @@ Conventions
 -----------
 - *24 + N*: what is predicted is reduced to the nearest of 24 triads and no chord, the reference as
   `mir_eval.chord.majmin` has it. The other chord columns compare what is written (`segue.metrics.harmony`).
-- *heard* is the same over the beats from the first to the last note that the row hears: where there is
-  nothing to hear yet, the stage writes no chord, while a song's introduction has some.
+- *heard* is the same over the beats from the first to the last note that the row hears: before and after it
+  the stage can only guess.
 - A piece's key is the one that holds for most of its beats; local keys are compared by the beat.
 - Intervals are 95 % bootstrap intervals over pieces.
 """

@@ -18,6 +18,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +54,7 @@ class Spans:
         if not len(self.values):
             return [None] * (len(ticks) - 1)
         found = []
-        for begin, end in zip(ticks[:-1], ticks[1:], strict=True):
+        for begin, end in pairwise(ticks.tolist()):
             overlap = np.minimum(self.stop, end) - np.maximum(self.start, begin)
             best = int(overlap.argmax())
             found.append(self.values[best] if fill or overlap[best] > 0 else None)

@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from segue.chords import NO_CHORD, parse_chord
 from segue.metrics import harmony
@@ -195,3 +197,55 @@ def test_a_mean_leaves_out_what_a_piece_does_not_have():
     assert mean["PCS"] == played["PCS"]
     assert mean["CC"] == 2
     assert np.isnan(harmony.mean_quality([silent])["MCTD"])
+
+
+def plain_figures(onset, duration, pitch, sequence):
+    """PCS, MCTD and CTnCTR note by note and tone by tone, straight from the definitions."""
+
+    def centre(tones):
+        angles, radii = (7 * np.pi / 6, 3 * np.pi / 2, 2 * np.pi / 3), (1, 1, 0.5)
+        each = [
+            [r * f(t * a) for a, r in zip(angles, radii, strict=True) for f in (np.sin, np.cos)]
+            for t in tones
+        ]
+        return np.mean(each, axis=0)
+
+    consonance, distance, weight = 0.0, 0.0, 0.0
+    for start, length, p in zip(onset, duration, pitch, strict=True):
+        for beat, chord in enumerate(sequence):
+            together = min(start + length, beat + 1) - max(start, beat)
+            if together > 0 and chord.is_chord:
+                above = [(p - tone) % 12 for tone in chord.pitch_classes]
+                worth = [1 if i in (0, 3, 4, 7, 8, 9) else 0 if i == 5 else -1 for i in above]
+                consonance += together * np.mean(worth)
+                distance += together * np.linalg.norm(centre([p % 12]) - centre(chord.pitch_classes))
+                weight += together
+    tones = resolved = foreign = 0
+    for i, (start, p) in enumerate(zip(onset, pitch, strict=True)):
+        if int(start) >= len(sequence) or not sequence[int(start)].is_chord:
+            continue
+        if p % 12 in sequence[int(start)].pitch_classes:
+            tones += 1
+            continue
+        foreign += 1
+        following = [j for j in range(i + 1, len(pitch)) if pitch[j] != p][:1]
+        for j in following:
+            inside = int(onset[j]) < len(sequence)
+            is_tone = inside and pitch[j] % 12 in sequence[int(onset[j])].pitch_classes
+            resolved += is_tone and abs(pitch[j] - p) <= 2
+    ratio = (tones + resolved) / (tones + foreign) if tones + foreign else np.nan
+    return [x / weight if weight else np.nan for x in (consonance, distance)] + [ratio]
+
+
+@given(st.integers(0, 10**6), st.integers(1, 12), st.integers(0, 20))
+@settings(max_examples=60, deadline=None)
+def test_the_figures_are_what_their_definitions_say_note_by_note(seed, beats, notes):
+    rng = np.random.default_rng(seed)
+    symbols = ["C", "Am7", "G/B", "F#m7b5", "N.C.", "D/C", "Bdim7", "C5"]
+    sequence = [parse_chord(symbols[i]) for i in rng.integers(0, len(symbols), beats)]
+    onset = np.sort(rng.integers(0, 4 * beats + 4, notes)) / 4
+    duration = rng.integers(1, 12, notes) / 4
+    pitch = 60 + rng.integers(0, 8, notes)
+    found = harmony.quality(onset, duration, pitch, sequence)
+    expected = plain_figures(onset, duration, pitch, sequence)
+    assert [found[n] for n in ("PCS", "MCTD", "CTnCTR")] == pytest.approx(expected, nan_ok=True)

@@ -147,10 +147,8 @@ def test_symbols_in_brackets_among_words():
         found = carried_chords(tune(own=texts(kind, lines)))
         assert found.chords == ((0, "C"), (2 * BAR, "F"), (4 * BAR, "C"), (6 * BAR, "G7"))
     # Where in a line the others stand is not told.
-    assert (
-        carried_chords(tune(own=texts(LYRIC, ["[C]Twinkle [F]little [C]star", "[G7]how [C]I"]))).source
-        is None
-    )
+    lines = ["[C]Twinkle [F]little [C]star", "[G7]how I [C]wonder", "[F]what you [G7]are"]
+    assert carried_chords(tune(own=texts(LYRIC, lines))).source is None
     # Sections in brackets, far apart.
     assert carried_chords(tune(own=texts(LYRIC, ["[A] la", "[B] la", "[A] la"], 8 * BAR))).source is None
 
@@ -174,6 +172,8 @@ def test_markers_in_brackets_and_karaoke_tags():
         ["Dim", "the", "lights", "Add", "Dm"],
         ["C", "G"],
         ["G7", "G7", "G7", "G7"],
+        ["G7", "C"],
+        ["G7", "love", "Dm", "me", "C", "true"],
     ],
 )
 def test_words_are_no_chords(words):
@@ -204,6 +204,10 @@ def test_other_tracks_are_no_chord_tracks():
     assert carried_chords(tune(tracks=[block_chords(name="Piano")])).source is None
     melody = tune().tracks[0].notes
     assert carried_chords(tune(tracks=[Track("Guide", 1, 0, melody)])).source is None
+    # A tune with a chord here and there.
+    few = make_notes([32 * 960] * 3 + [36 * 960] * 3, [960] * 6, [60, 64, 67, 60, 65, 69], 60)
+    tune_and_few = Track("Guide", 1, 0, np.concatenate([melody, few]))
+    assert carried_chords(tune(tracks=[tune_and_few])).source is None
     # Broken chords, and chords that are held into each other.
     onset, pitch = np.arange(32) * 960, [p for x in CHANGES for p in voiced(parse_chord(x))[:4]]
     assert (

@@ -191,6 +191,15 @@ def test_chords_are_found_in_a_long_gap_and_a_symbol_after_it_holds():
     assert [t for t in labels(result) if t[0] >= 20 * BAR] == [(t.tick, t.text) for t in given[4:]]
 
 
+def test_a_pickup_before_the_first_symbol_has_no_chord_of_its_own():
+    given = (Text(BAR, 6, "C"), *file_chords((2, "F"), (3, "G7")))
+    result = run(tune(start=BAR - Q, texts=given))
+    assert labels(result)[0] == (BAR, "C")
+    assert result.score.tracks[-1].notes["onset_tick"].min() == BAR
+    # A bar or more is none.
+    assert labels(run(tune(start=BAR - Q, texts=given[1:])))[0][0] == BAR - Q
+
+
 def test_chords_that_hold_for_some_bars_and_no_chord_leave_no_gap():
     sparse = file_chords((0, "Cmaj7"), (4, "F"), (12, "C"))
     assert len(labels(run(tune([*ODE, *ODE], texts=sparse)))) == 3

@@ -97,7 +97,7 @@ def apply(
         reason = "the notes begin late, so chords were found for an introduction, too"
         report["introduction"] = {"beats": introduction, "reason": reason}
     spans = holds(kept, grid, None if extension is None else extension.start)
-    fixed = fixed_classes(kept, spans, parts.first_beat(grid), len(grid))
+    fixed = fixed_classes(kept, spans, parts.first_beat(grid), grid)
     if kept:
         report["skipped"].append(_kept(kept, fixed, grid))
     chords = _decode(hearing, grid, fixed, models["harmony"], settings)
@@ -154,7 +154,7 @@ def hear_chords(score: Score, record: Record, model: Model) -> list[Symbol]:
     if heard_beats is None:
         return []
     grid, hearing = heard_beats
-    fixed = fixed_classes([], [], parts_of(score, record).first_beat(grid), len(grid))
+    fixed = fixed_classes([], [], parts_of(score, record).first_beat(grid), grid)
     chords = _decode(hearing, grid, fixed, model, _HEARD)
     return merge(chords, grid, [], [], find_keys(hearing, grid, score, record))[1]
 

@@ -78,10 +78,16 @@ def holds(symbols: Sequence[Symbol], grid: Grid, extended_from: int | None) -> l
 
 
 def fixed_classes(
-    symbols: Sequence[Symbol], spans: Sequence[tuple[int, int]], first_beat: int, beats: int
+    symbols: Sequence[Symbol], spans: Sequence[tuple[int, int]], first_beat: int, grid: Grid
 ) -> np.ndarray:
-    """The majmin class of the beats whose chord is known, int64, shape (beats,); -1 elsewhere."""
-    fixed = np.full(beats, -1)
+    """The majmin class of the beats whose chord is known, int64, shape (beats,); -1 elsewhere.
+
+    Less than a bar before the first symbol is a pickup, which has no chord of its own.
+    """
+    fixed = np.full(len(grid), -1)
+    begin = spans[0][0] if spans else 0
+    if begin - first_beat < grid.count[first_beat]:
+        first_beat = max(first_beat, begin)
     fixed[:first_beat] = nearest_majmin_class(NO_CHORD)
     for symbol, (start, stop) in zip(symbols, spans, strict=True):
         fixed[start:stop] = nearest_majmin_class(symbol.chord)

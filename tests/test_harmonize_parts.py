@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from segue import beats
 from segue.chords import QUALITIES, Chord, parse_chord
 from segue.harmonize import encoding
-from segue.harmonize.decode import Progression, move_from_counts, viterbi
+from segue.harmonize.decode import (
+    Hearing,
+    Progression,
+    find_classes,
+    find_colours,
+    move_from_counts,
+    posteriors,
+    viterbi,
+)
 from segue.harmonize.vocabulary import COLOURS, chord_of, classes_of
 from segue.harmonize.voicing import HIGHEST, LOWEST, Span, lead_voices, voicings_of
 from segue.score import Meter, Score, Track, make_notes, no_notes
@@ -132,7 +140,7 @@ def test_rotations_undo_each_other():
     assert np.array_equal(encoding.rotate_classes(values, 2)[:, 24], values[:, 24])
 
 
-def test_viterbi_finds_what_trying_everything_finds():
+def test_paths_and_posteriors_are_what_trying_everything_finds():
     rng = np.random.default_rng(1)
     counts = rng.integers(0, 20, (2, 2, 12))
     progression = Progression(move_from_counts(counts), 0.7)
@@ -148,8 +156,71 @@ def test_viterbi_finds_what_trying_everything_finds():
             total += emission[t, b] + 0.7 * (np.log(1 - change[t]) if a == b else moved)
         return total
 
-    best = max(product(some, repeat=4), key=score)
-    assert viterbi(emission, change, progression).tolist() == list(best)
+    paths = list(product(some, repeat=4))
+    scores = np.array([score(path) for path in paths])
+    assert viterbi(emission, change, progression).tolist() == list(paths[int(scores.argmax())])
+    share = np.exp(scores - scores.max())
+    expected = np.zeros((4, 25))
+    for path, s in zip(paths, share / share.sum(), strict=True):
+        expected[np.arange(4), path] += s
+    assert posteriors(emission, change, progression) == pytest.approx(expected)
+
+
+def hearing(chord, colour=None):
+    """A hearing of four beats by (class, log probability) of each, with colours (4, colours)."""
+    log_p = np.full((4, 25), -9.0)
+    for beat, likely in enumerate(chord):
+        for index, value in likely:
+            log_p[beat, index] = value
+    colour = np.full((4, len(COLOURS)), -3.0) if colour is None else colour
+    return Hearing(chord=log_p, colour=colour, change=np.full(4, 0.5), key=np.zeros((4, 24)))
+
+
+def bar_grid():
+    return beats.beat_grid(Score((Track(),), meters=(Meter(0, 4, 4),)), 3840)
+
+
+def test_known_chords_hold_and_lead_the_others():
+    moves = np.zeros((2, 2, 12))
+    moves[0, 0, 5] = 10**6
+    progression = Progression(move_from_counts(moves), 1.0)
+    # G in the first beats; then C or A as likely: a fifth down is what follows.
+    heard = hearing([[(7, -0.1)], [(7, -0.1)], [(0, -0.7), (9, -0.7)], [(0, -0.7), (9, -0.7)]])
+    free = np.full(4, -1)
+    for size in ("auto", "beat"):
+        assert find_classes(heard, bar_grid(), progression, size, free).tolist() == [7, 7, 0, 0]
+        # A known E leads to A.
+        fixed = np.array([4, 4, -1, -1])
+        assert find_classes(heard, bar_grid(), progression, size, fixed).tolist() == [4, 4, 9, 9]
+    assert find_classes(heard, bar_grid(), progression, "half", free).tolist() == [7, 7, 0, 0]
+    assert len(set(find_classes(heard, bar_grid(), progression, "bar", free).tolist())) == 1
+
+
+def test_a_colour_that_the_vocabulary_lacks_counts_for_what_is_left():
+    colour = np.full((4, len(COLOURS)), -20.0)
+    seventh, plain, sus = (COLOURS.index(c) for c in ("minor seventh", "plain", "sus4"))
+    colour[:, [seventh, plain, sus]] = np.log([0.35, 0.25, 0.4])
+    heard = hearing([[(7, -0.1)]] * 4, colour)
+    classes = np.full(4, 7)
+
+    def found(vocabulary):
+        (quality,) = {c.quality for c in find_colours(classes, heard, bar_grid(), "auto", vocabulary)}
+        return quality
+
+    assert (found("full"), found("triads"), found("majmin")) == ("sus4", "maj", "maj")
+
+
+@pytest.mark.parametrize("vocabulary", ["full", "triads", "majmin"])
+def test_a_colour_never_makes_another_class(vocabulary):
+    """A diminished colour on a major class would be another chord."""
+    for index, colour in product(range(25), range(len(COLOURS))):
+        log_p = np.full((4, len(COLOURS)), -9.0)
+        log_p[:, colour] = 0
+        heard = hearing([[(index, -0.1)]] * 4, log_p)
+        (chord,) = set(find_colours(np.full(4, index), heard, bar_grid(), "auto", vocabulary))
+        assert classes_of(chord)[0] == index
+        if chord.is_chord and vocabulary == "majmin":
+            assert chord.quality == ("min" if index >= 12 else "maj")
 
 
 def test_moves_are_probabilities_relative_to_the_root():

@@ -94,6 +94,8 @@ def test_dominants_that_are_put_lead_to_what_sounds_next():
             following = new[chord_at[s.tick] + 1].chord
             if s.rule == "secondary dominant" or (s.rule == "ii-V" and s.after.quality == "7"):
                 assert following.root == (s.after.root + 5) % 12
+            elif s.rule == "modal interchange" and s.before.symbol() == "G7":
+                assert (s.after.symbol(), following.symbol()) == ("Bb7", "C")
             elif s.rule == "tritone":
                 assert following.root == (s.after.root - 1) % 12
             elif s.rule == "ii-V":
@@ -117,6 +119,15 @@ def test_smaller_amounts_are_part_of_larger_ones(seed):
         assert bool(done) == (amount > 0)
         before = done
     assert len(before) > 5
+
+
+def test_cadences_go_last():
+    """Of all that can be changed, a tonic after its dominant is."""
+    spans = bars("C F G7 C F Am G7 C Dm F G7 C F G7 C")
+    for seed in range(10):
+        half = {s.tick for s in run(spans, seed=seed, amount=0.5)[1]}
+        assert not half & {3 * BAR, 7 * BAR, 11 * BAR}
+    assert any(3 * BAR in {s.tick for s in run(spans, seed=seed)[1]} for seed in range(10))
 
 
 def test_the_seed_decides_and_repeats():

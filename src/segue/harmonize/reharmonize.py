@@ -6,9 +6,9 @@ Conventions
   cadence (the last chord and the one before it); at the very end only a Picardy third is put.
 - A place gets at most one substitution: another chord in its stead, chords in its last beats that lead to the
   next one, or a supertonic before a dominant. A chord that a substitution leads to is not replaced any more.
-- The places come in an order drawn from the seed, and each choice knows those before it. `amount` takes this
-  share of the substitutions that are possible, from the first on, so that those at a smaller amount are among
-  those at a larger one.
+- The places come in an order drawn from the seed, tonics after their dominants last, so that cadences go when
+  little else is left; and each choice knows those before it. `amount` takes this share of the substitutions
+  that are possible, from the first on, so that those at a smaller amount are among those at a larger one.
 
 What the melody and an accompaniment allow is in `consonance`; of the chords that they do, the more consonant
 ones are preferred.
@@ -185,7 +185,8 @@ def _plan(
     now = _Progression(chords, list(chords), {*sounding[:1], *tonics[:1]})
     rng = np.random.default_rng(seed)
     plan = []
-    for place in rng.permutation(len(spans)).tolist():
+    order = rng.permutation(len(spans)).tolist()
+    for place in sorted(order, key=lambda i: i in tonics and _is_cadence(spans, i)):
         # Drawn for every place, so that one place's choice cannot move what is drawn for another.
         drawn = dict(zip(_PREFERENCE, rng.normal(0, _DRAWN, len(_PREFERENCE)), strict=True))
         span, key = spans[place], keys[place]
@@ -242,7 +243,8 @@ def _replacements(now: _Progression, span: Span, key: Key, place: int, vocabular
     around = {_root_and_kind(now.last[place - 1]), _root_and_kind(following)}
     for rule, up, other in found:
         options = tuple(c for c in _chords(chord.root + up, other, four) if _root_and_kind(c) not in around)
-        yield _Offer(rule, ((span.start, span.end, options),))
+        leads = rule == INTERCHANGE and degree == 7
+        yield _Offer(rule, ((span.start, span.end, options),), leads)
     if is_dominant and vocabulary == FULL and _resolves(chord, following):
         yield _Offer(TRITONE, ((span.start, span.end, (Chord((chord.root + 6) % 12, "7"),)),), leads=True)
 
@@ -331,6 +333,12 @@ def _root_and_kind(chord: Chord) -> tuple[int | None, str]:
 
 def _is_tonic(chord: Chord, key: Key) -> bool:
     return chord.root == key.tonic and _kind(chord) == key.mode
+
+
+def _is_cadence(spans: Sequence[Span], place: int) -> bool:
+    """Whether a dominant leads to the chord of a place."""
+    before = spans[place - 1].chord if place else spans[place].chord
+    return _kind(before) in ("major", "dominant") and _resolves(before, spans[place].chord)
 
 
 def _resolves(chord: Chord, following: Chord) -> bool:

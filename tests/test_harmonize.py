@@ -196,6 +196,18 @@ def test_changes_lie_on_the_chosen_grid(meter, length, grid):
     assert all(a != b for (_, a), (_, b) in zip(labels(result), labels(result)[1:], strict=False))
 
 
+@pytest.mark.parametrize(("pickup", "meter"), [((1, 4), (3, 4)), ((3, 8), (6, 8)), ((2, 4), (5, 4))])
+@pytest.mark.parametrize("grid", ["auto", "beat", "half", "bar"])
+def test_after_a_pickup_changes_lie_on_the_bars_that_follow_it(pickup, meter, grid):
+    start = Meter(0, *pickup).bar_ticks
+    length = Meter(0, *meter).beat_ticks
+    score = tune(length=length, meters=(Meter(0, *pickup), Meter(start, *meter)))
+    step = {"bar": Meter(0, *meter).bar_ticks, "half": length * (1 if meter[0] == 6 else meter[0])}
+    ticks = [t for t, _ in labels(run(score, grid=grid))]
+    assert len(ticks) > 2
+    assert all((t - start) % step.get(grid, length) == 0 for t in ticks if t >= start)
+
+
 def test_no_chord_comes_before_the_first_note():
     result = run(tune(start=3840 + 2880))
     assert labels(result)[0][0] == 3840 + 2880

@@ -194,6 +194,19 @@ def test_words_beside_chords_in_another_track_do_not_hide_them():
     assert [label for _, label in found.chords] == CHANGES
 
 
+_LABELS = st.one_of(st.sampled_from([*CHANGES, "[F#m7b5]", "A", "Go", "x", "[", "@T"]), st.text(max_size=6))
+_ROWS = st.lists(st.tuples(st.integers(0, 40_000), st.sampled_from([1, 5, 6, 7, 0x7F]), _LABELS), max_size=12)
+
+
+@given(_ROWS, _ROWS)
+def test_whatever_is_written_what_is_read_are_chords_in_order(of_piece, of_track):
+    rows = ([Text(*row) for row in sorted(of_piece)], [Text(*row) for row in sorted(of_track)])
+    found = carried_chords(tune(*rows))
+    assert all(parse_chord(label) is not None for _, label in found.chords)
+    assert [tick for tick, _ in found.chords] == sorted(tick for tick, _ in found.chords)
+    assert bool(found.chords) == (found.source is not None)
+
+
 @pytest.mark.parametrize("name", ["Chords", "CHORD TRACK", "Guide", "Akkorde", "chord-track 2"])
 def test_chord_tracks_by_name(name):
     found = carried_chords(tune(tracks=[block_chords(name=name)]))
@@ -280,7 +293,7 @@ def test_xf_events_come_through_the_reader_and_others_do_not():
     assert carried_chords(score).chords == ((0, "C7"),)
 
 
-#: Every kind of MusicXML 4.0 with the tones that it has on C, as intervals (those of the vocabulary).
+#: Every kind of MusicXML 4.0, and two that programs write, with its tones on C as intervals.
 KINDS = {
     "major": "0 4 7", "minor": "0 3 7", "augmented": "0 4 8", "diminished": "0 3 6", "dominant": "0 4 7 10",
     "major-seventh": "0 4 7 11", "minor-seventh": "0 3 7 10", "diminished-seventh": "0 3 6 9",
@@ -292,7 +305,7 @@ KINDS = {
     "minor-13th": "0 2 3 7 10", "suspended-second": "0 2 7", "suspended-fourth": "0 5 7",
     "Neapolitan": "0 4 7", "Italian": "0 4 7 10", "French": "0 4 6 10", "German": "0 4 7 10",
     "pedal": "0 7", "power": "0 7",
-    "Tristan": "0 3 6 10",
+    "Tristan": "0 3 6 10", "minor-major": "0 3 7 11", "augmented-ninth": "0 4 8 10",
 }  # fmt: skip
 
 
@@ -321,6 +334,8 @@ def test_every_kind_of_musicxml(kind):
     ("element", "label"),
     [
         (harmony("none"), "N.C."),
+        (harmony("none", attributes='text="N.C."'), "N.C."),
+        (harmony("none", attributes='text="Am7"'), "Am7"),
         (harmony("Neapolitan", root="D"), "D/F#"),
         (harmony("other", attributes='text="7alt"'), "C7alt"),
         (harmony("other", degree(3, -1, "add") + degree(5, 0, "add")), "Cm"),
@@ -339,6 +354,13 @@ def test_every_kind_of_musicxml(kind):
 def test_degrees_and_inversions_of_musicxml(element, label):
     assert chord_label(element) == label
     assert parse_chord(label) is not None
+
+
+def test_degrees_and_riddles_are_no_chord_symbols_of_musicxml():
+    """Roman numerals are often of the kind "none", and so are texts that a program did not understand."""
+    assert chord_label(harmony("none", "<function>V7</function>")) == ""
+    assert chord_label(harmony("none", "<numeral><numeral-root>5</numeral-root></numeral>")) == ""
+    assert chord_label(harmony("none", attributes='text="riff"')) == ""
 
 
 def test_musicxml_and_abc_symbols_reach_the_record():

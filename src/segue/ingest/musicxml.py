@@ -45,6 +45,8 @@ _KINDS = {
     "minor-13th": "m13", "suspended-second": "sus2", "suspended-fourth": "sus4", "power": "5", "pedal": "5",
     # As they sound on the root that is named, which is the bass of the augmented sixths.
     "Neapolitan": "", "Italian": "7", "German": "7", "French": "7b5", "Tristan": "m7b5",
+    # No kinds of the standard, but some programs write them.
+    "minor-major": "mM7", "augmented-ninth": "9#5",
 }  # fmt: skip
 _ACCIDENTALS = {-2: "bb", -1: "b", 0: "", 1: "#", 2: "##"}
 _MOST_XML_BYTES = 256 << 20
@@ -293,8 +295,12 @@ def chord_label(harmony: ElementTree.Element) -> str:
     """The chord symbol in plain spelling, or an empty string for one that names no root."""
     kind = harmony.find("kind")
     name = (kind.text or "").strip() if kind is not None else ""
+    if harmony.find("numeral") is not None or harmony.find("function") is not None:
+        return ""  # An analysis by degrees, whose kind is often "none".
     if name == "none":
-        return "N.C."
+        # Programs also write what they do not understand as no chord, with the text that was printed.
+        printed = (kind.get("text") or "N.C.").strip()
+        return printed if parse_chord(printed) is not None else ""
     root = _spelled(harmony.findtext("root/root-step"), harmony.findtext("root/root-alter"))
     if not root:
         return ""

@@ -1,6 +1,7 @@
 """Chords with their bass, chords that a file carries, and the accompaniment of an extension."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from segue.beats import beat_grid
 from segue.chords import chord_index_at, chords_of_record, parse_chord
 from segue.config import check_stage
 from segue.harmonize.basses import SILENT, lowest_by_slot, with_basses
+from segue.harmonize.decode import stretches
 from segue.harmonize.symbols import Symbol, holds
 from segue.process import stage_spec
 from segue.runtime import load_model
@@ -314,3 +316,18 @@ def test_the_extension_is_reported_by_complete_as_the_stage_reads_it():
     assert place["why"] == "open end"
     assert {"from_tick", "to_tick"} <= set(place)
     assert stage_spec("complete", check_stage("complete", {}), 0).version >= 3
+
+
+def test_where_bars_are_unknown_they_are_counted_from_the_chord():
+    rows = [(1, 4, 48), (5, 4, 53), (5, 4, 57)]
+    notes = make_notes(
+        *(np.array(column) * step for column, step in zip(zip(*rows, strict=True), (Q, Q, 1), strict=True)),
+        80,
+    )
+    known = beat_grid(Score((Track(notes=notes),), meters=(Meter(0, 4, 4),)), 9 * Q)
+    chords = [parse_chord(label) for label in ["C"] * 5 + ["F"] * 4]
+    late = replace(known, place=np.zeros_like(known.place))
+    single = beat_grid(Score((Track(notes=notes),), meters=(Meter(0, 1, 4),)), 9 * Q)
+    changes = np.array([a != b for a, b in pairwise(chords)])
+    assert stretches(changes, known).tolist() == [0, 4, 5, 8]
+    assert stretches(changes, late).tolist() == stretches(changes, single).tolist() == [0, 4, 5]

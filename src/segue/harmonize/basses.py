@@ -17,6 +17,7 @@ import numpy as np
 
 from segue.beats import Grid
 from segue.chords import QUALITIES, Chord
+from segue.harmonize.decode import stretches
 
 _SLOTS = 4
 #: The pitch of silence, above all others.
@@ -57,9 +58,7 @@ def with_basses(
     """
     low = lowest_by_slot(accompaniment, grid)
     low = np.where(low < lowest_by_slot(melody, grid), low, SILENT)
-    changes = np.array([a != b for a, b in zip(chords[1:], chords[:-1], strict=True)], bool)
-    starts = np.append(True, changes | (grid.number[1:] == 0))
-    first = np.flatnonzero(starts)
+    first = stretches(np.array([a != b for a, b in pairwise(chords)], bool), grid)
     spans = list(zip(first.tolist(), np.append(first[1:], len(chords)).tolist(), strict=True))
     above = [_above_root(chords[a], low[a:b]) for a, b in spans]
     _even_out(above, [chords[a] for a, _ in spans])

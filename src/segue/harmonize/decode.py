@@ -23,6 +23,8 @@ from segue.harmonize.vocabulary import COLOURS, chord_of, classes_of
 from segue.runtime import Model, log_softmax
 
 _FORBIDDEN = -1e9
+#: Beats of a bar where the meter tells no bars (1/4).
+_USUAL_BEATS = 4
 #: Log probability of any other class where the chord is known.
 _KNOWN = -50.0
 
@@ -163,6 +165,20 @@ def cells_of(grid: Grid, size: str) -> np.ndarray:
     return np.flatnonzero(starts)
 
 
+def stretches(changes: np.ndarray, grid: Grid) -> np.ndarray:
+    """First beat of each stretch of one chord within one bar, int64, ascending from 0.
+
+    `changes` (beats - 1,) tells where the chord changes. Where the bars are unknown, they are counted from
+    the chord on.
+    """
+    starts = np.append(True, changes)
+    beat = np.arange(len(grid))
+    since = beat - np.maximum.accumulate(np.where(starts, beat, 0))
+    count = np.where(grid.count > 1, grid.count, _USUAL_BEATS)
+    bars = np.where(grid.place[:, 2] > 0, grid.number == 0, since % count == 0)
+    return np.flatnonzero(starts | bars)
+
+
 def find_classes(
     hearing: Hearing, grid: Grid, progression: Progression, size: str, fixed: np.ndarray
 ) -> np.ndarray:
@@ -189,8 +205,7 @@ def find_colours(
 
     `vocabulary` is "full", "triads" or "majmin"; colours that it has not count for what is left of them.
     """
-    starts = classes[1:] != classes[:-1]
-    first = np.flatnonzero(np.append(True, starts | (grid.number[1:] == 0) | (size == "beat")))
+    first = stretches((classes[1:] != classes[:-1]) | (size == "beat"), grid)
     colour = hearing.colour.copy()
     for own, left in enumerate(_left_of_colours(vocabulary)):
         if own != left:

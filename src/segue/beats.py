@@ -11,12 +11,38 @@ import numpy as np
 
 from segue.score import Score, bar_starts, beat_starts
 
-#: Mean resultant of onsets on the circle of sixteenths from which they count as gathered.
+#: Mean resultant of onsets on the circle of sixteenths (or thirds of a beat) from which they are gathered.
 GATHERED = 0.6
-#: Largest distance of the grid from the sixteenths, in beats, that counts as agreement.
-_AGREES = 0.04
+#: Largest distance of the grid from the sixteenths and from the thirds, in beats, that counts as agreement.
+#: Onsets of swing lie early or late of the thirds of their own grid by up to that much.
+_AGREES = {4: 0.04, 3: 0.08}
 #: Distance from a beat, in beats, within which a note counts as being on it.
 _NEAR = 0.08
+#: Lengths in beats that part sixteenths, eighths, dotted eighths, quarters, halves and what is longer.
+_LENGTHS = (0.375, 0.625, 0.875, 1.125, 2.375)
+#: Onsets that a short piece is taken to have beside its own, which say nothing.
+_SPARE_ONSETS = 8
+#: What is said for a beat by the onsets on it and on the three sixteenths after it (rows): by how long their
+#: longest note sounds, by how long it is to the next onset (columns of both: `_LENGTHS`), and by their share
+#: of all sounding time. Weights of a choice among four (conditional logit) of `place_shares`, fitted by
+#: `training.harmony.beats`.
+_SOUNDING = np.array(
+    [
+        [3.4, 2.0, -0.1, 1.4, -3.1, -2.2],
+        [-8.8, -4.3, 0.4, 0.6, 1.9, -0.4],
+        [0.8, 0.8, -1.2, -0.4, 3.0, 2.9],
+        [4.6, 1.5, 0.9, -1.6, -1.7, -0.3],
+    ]
+)
+_UNTIL_NEXT = np.array(
+    [
+        [-1.2, 2.4, 7.4, -3.2, 0.7, -4.5],
+        [-7.4, 0.6, -1.0, 1.2, -2.9, -1.2],
+        [14.9, -3.1, -9.0, 3.9, -4.6, 3.9],
+        [-6.3, 0.1, 2.7, -1.9, 6.9, 1.8],
+    ]
+)
+_SHARE = np.array([[12.8], [-12.5], [-2.2], [1.9]])
 
 
 @dataclass(frozen=True)
@@ -56,30 +82,67 @@ def beat_grid(score: Score, until_tick: int | None = None) -> Grid:
 def phase_of(notes: np.ndarray, grid: Grid) -> float:
     """How far the music's beat lies from the grid's, in beats, in [-0.5, 0.5); 0 where they agree.
 
-    Recorded files often run over a grid that nobody played to. Where the onsets gather about sixteenths that
-    are not the grid's, or where bars of one beat tell no beat from another, the beat is the sixteenth from
-    which notes sound longest.
+    Recorded files often run over a grid that nobody played to. Where the onsets gather about sixteenths, or
+    thirds of a beat, that are not the grid's, or where bars of one beat tell no beat from another, the beat
+    is the one of these that suits the notes best: among sixteenths by the place and length of every onset,
+    elsewhere by how long the notes on it sound.
     """
-    ticks = grid.ticks
-    beat = np.searchsorted(ticks, notes["onset_tick"], "right") - 1
+    beat = np.searchsorted(grid.ticks, notes["onset_tick"], "right") - 1
     inside = (beat >= 0) & (beat < len(grid))
     if not inside.any():
         return 0.0
     beat, notes = beat[inside], notes[inside]
-    length = np.diff(ticks)[beat]
-    onset = (notes["onset_tick"] - ticks[beat]) / length
-    duration = np.minimum(notes["duration_tick"] / length, 2)
-    mean = np.exp(8j * np.pi * onset).mean()
-    sixteenth = float(np.angle(mean)) / (8 * np.pi)
-    apart = abs(mean) > GATHERED and abs(sixteenth) > _AGREES
+    length = np.diff(grid.ticks)[beat]
+    onset = beat + (notes["onset_tick"] - grid.ticks[beat]) / length
+    duration = notes["duration_tick"] / length
+    parts, offset = gathering(onset)
+    apart = parts > 0 and abs(offset) > _AGREES[parts]
     if not apart and grid.count.max() > 1:
         return 0.0
     if not apart:
-        sixteenth = 0.0
-    candidates = sixteenth + np.arange(4) / 4
-    near = np.abs((onset[:, None] - candidates + 0.5) % 1 - 0.5) < _NEAR
-    phase = candidates[int(np.round((duration[:, None] * near).sum(axis=0), 6).argmax())]
+        offset = 0.0
+    if parts == 4:
+        weights = np.concatenate([_SOUNDING, _UNTIL_NEXT, _SHARE], axis=1)
+        scores = (place_shares(onset - offset, duration) * weights).sum(axis=(1, 2))
+    else:
+        candidates = offset + np.arange(parts or 4) / (parts or 4)
+        near = np.abs((onset[:, None] - candidates + 0.5) % 1 - 0.5) < _NEAR
+        scores = (np.minimum(duration, 2)[:, None] * near).sum(axis=0)
+    phase = offset + int(np.round(scores, 6).argmax()) / len(scores)
     return float((round(phase, 3) + 0.5) % 1 - 0.5)
+
+
+def gathering(onset: np.ndarray) -> tuple[int, float]:
+    """The parts of a beat, 4 or 3, that onsets in beats (n,) gather about, and where the first one lies.
+
+    0 parts where they gather about neither.
+    """
+    for parts in (4, 3):
+        mean = np.exp(2j * np.pi * parts * onset).mean()
+        if abs(mean) > GATHERED:
+            return parts, float(np.angle(mean)) / (2 * np.pi * parts)
+    return 0, 0.0
+
+
+def place_shares(onset: np.ndarray, duration: np.ndarray) -> np.ndarray:
+    """What tells the beat among sixteenths, shape (4, 4, 13): for each that may be the beat, as it would be.
+
+    Of notes (n,) in beats, `onset` near to whole sixteenths. Rows are the beat and the sixteenths after it,
+    columns those of the three tables of weights above.
+    """
+    cell, which = np.unique(np.round(onset * 4).astype(np.int64), return_inverse=True)
+    sounding = np.zeros(len(cell))
+    np.maximum.at(sounding, which, duration)
+    until_next = np.append(np.diff(cell) / 4, np.inf)
+    columns = len(_LENGTHS) + 1
+    by_length = [
+        np.bincount(cell % 4 * columns + np.digitize(length, _LENGTHS), minlength=4 * columns)
+        for length in (sounding, until_next)
+    ]
+    time = np.bincount(cell[which] % 4, np.minimum(duration, 2), 4)
+    shares = [each.reshape(4, columns) / (len(cell) + _SPARE_ONSETS) for each in by_length]
+    by_place = np.concatenate([*shares, time[:, None] / max(time.sum(), 1e-9)], axis=1)
+    return np.stack([np.roll(by_place, -beat, axis=0) for beat in range(4)])
 
 
 def shift_grid(grid: Grid, phase: float) -> Grid:

@@ -23,7 +23,7 @@ from segue.runtime import Model
 from segue.score import Score, Track
 from segue.stage import InputFile, Record, Settings, StageResult
 
-VERSION = 2
+VERSION = 3
 
 
 def apply(

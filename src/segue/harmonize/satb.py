@@ -5,7 +5,8 @@ Conventions
 - The soprano is the melody's top line, moved by octaves where it does not fit the soprano's range. The other
   three are found by dynamic programming over all placements of the chord's tones in their ranges.
 - An *event* is a stretch in which the three lower voices hold: it begins with each chord, and on each beat on
-  which the melody strikes. Melody notes between beats pass over held voices.
+  which the melody strikes. Melody notes between beats pass over held voices, unless they are leapt to from
+  so far away that no voice could stay below both.
 - Hard rules, broken only where no placement keeps them: no voice crosses another, at most an octave between
   neighbouring upper voices, no consecutive unisons, fifths or octaves between any two voices (by contrary
   motion neither), no direct fifth or octave between the outer voices when the soprano leaps.
@@ -46,6 +47,8 @@ _INVERTED = (0.0, 2.0, 8.0, 4.0, 30.0)
 
 #: What it costs to begin or to end with an inverted chord.
 _UNSTABLE = np.float32(6)
+#: Leaps of the soprano, in semitones, that the other voices follow between beats, too.
+_WIDE_LEAP = 10
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,8 @@ def events_of(spans: Sequence[Span], line: Line, beats: np.ndarray, bars: np.nda
     onsets, ends = line.onset, line.end
     rests = np.append(onsets[1:], last) > ends
     enters = np.append(True, rests[:-1]) if len(onsets) else np.zeros(0, bool)
-    strikes = np.union1d(onsets[np.isin(onsets, beats)], onsets[enters])
+    leaps = np.abs(np.diff(line.pitch, prepend=line.pitch[:1])) >= _WIDE_LEAP
+    strikes = onsets[np.isin(onsets, beats) | enters | leaps]
     silent = bars[np.searchsorted(onsets, bars, "right") != np.searchsorted(ends, bars, "right") + 1]
     struck = set(np.union1d(strikes, silent).tolist())
     inner = np.union1d(np.union1d(strikes, silent), ends[rests])

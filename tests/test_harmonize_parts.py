@@ -27,15 +27,19 @@ from segue.score import Meter, Score, Track, make_notes, no_notes
 BEATS = np.arange(5) * 960
 
 
-def test_melody_counts_by_half_beats():
-    notes = make_notes([0, 720], [480, 960], [60, 62], 80)
-    columns = encoding.melody_columns(notes, BEATS).reshape(4, 2, 12)
-    assert columns[0, 0, 0] == 1
-    assert columns[0, 1, 0] == 0
-    assert columns[0, 1, 2] == pytest.approx(0.5)
-    assert columns[1, 0, 2] == 1
-    assert columns[1, 1, 2] == pytest.approx(0.5)
-    assert columns.sum() == pytest.approx(3)
+def test_melody_counts_by_quarter_beats_with_onsets_and_height():
+    notes = make_notes([0, 720, 1790], [480, 960, 130], [60, 62, 74], 80)
+    heard = encoding.melody_columns(notes, BEATS)
+    sounding = heard.sounding.reshape(4, 4, 12)
+    assert sounding[0, :, 0].tolist() == [1, 1, 0, 0]
+    assert sounding[0, :, 2].tolist() == pytest.approx([0, 0, 0, 1])
+    assert sounding[1, :, 2].tolist() == pytest.approx([1, 1, 1, 130 / 240], abs=1e-6)
+    # A note a little before a beat begins on it; the columns of its beat are those of the note's mean.
+    onsets = np.argwhere(heard.onsets.reshape(4, 4, 12)).tolist()
+    assert onsets == [[0, 0, 0], [0, 3, 2], [1, 3, 2]]
+    mean = (60 + 62 + 74) / 3
+    assert heard.height[:, 0].tolist() == pytest.approx([(61 - mean) / 12, (74 - mean) / 12, 0, 0], abs=1e-6)
+    assert heard.height[:, 1].tolist() == [0.5, 0.25, 0, 0]
 
 
 def test_bass_is_the_lowest_sounding_note():

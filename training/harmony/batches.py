@@ -16,23 +16,34 @@ from segue.harmonize.encoding import (
 )
 from training.harmony.data import IGNORE, Song
 
-#: What is heard of a song (melody, tracks) and how often.
-_HEARD = (
-    (True, None, 0.55),
-    (True, "both", 0.20),
-    (True, "piano", 0.07),
-    (True, "bridge", 0.06),
-    (False, "both", 0.08),
-    (False, "piano", 0.04),
-)
-#: The same for a lead sheet, whose accompaniment is made of its chord symbols.
-_HEARD_SHEET = ((True, None, 0.7), (True, "block", 0.15), (True, "upper", 0.1), (False, "block", 0.05))
+#: What is heard of a song by its corpus (melody, tracks) and how often. The accompaniment of a lead sheet and
+#: of a solo is made of its chord symbols.
+_SHEET = ((True, None, 0.7), (True, "block", 0.15), (True, "upper", 0.1), (False, "block", 0.05))
+_VOICES = ((True, None, 0.55), (True, "both", 0.25), (True, "bass", 0.1), (False, "both", 0.1))
+_HEARD = {
+    "pop909": (
+        (True, None, 0.55),
+        (True, "both", 0.20),
+        (True, "piano", 0.07),
+        (True, "bridge", 0.06),
+        (False, "both", 0.08),
+        (False, "piano", 0.04),
+    ),
+    "openewld": _SHEET,
+    "weimar-jazz": _SHEET,
+    "openhymnal": _VOICES,
+    "jsb-chorales": _VOICES,
+}
+#: Share of a corpus in a pass, by its length; a solo says little about the chords under it.
+_SHARE = {"weimar-jazz": 0.35}
 MELODY_ALONE = (True, None)
 ALL_TRACKS = (True, "both")
 
 #: How often a window is heard in another scale than the best one, and those scales, the likeliest first.
 _OTHER_SCALE = 0.3
 _SCALES = np.array([7, 5, 2, 10, 9, 3, 4, 8, 1, 11, 6])
+#: How often a song is cut short, and the fewest beats that are left.
+_CUT, _SHORTEST = 0.25, 32
 #: How often the place in the bar is unknown, and known only as strong and weak beats.
 _NO_PLACE, _COARSE_PLACE = 0.15, 0.15
 
@@ -53,7 +64,9 @@ def epoch(
     songs: list[Song], size: int, rng: np.random.Generator
 ) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
     """Batches of one pass: features (size, WINDOW, FEATURES) and labels (size, WINDOW) by output name."""
-    order = [i for i, song in enumerate(songs) for _ in range(max(1, round(len(song) / WINDOW)))]
+    reach = np.cumsum([_SHARE.get(song.corpus, 1) * len(song) / WINDOW for song in songs])
+    # Systematic sampling: a song that is a part of a window long is taken with as great a chance.
+    order = np.searchsorted(reach, np.arange(int(reach[-1]) - 1) + rng.random())
     order = rng.permutation(order)
     for first in range(0, len(order) - size + 1, size):
         features = np.zeros((size, WINDOW, FEATURES), np.float32)
@@ -65,15 +78,18 @@ def epoch(
 
 def _fill(song: Song, features: np.ndarray, labels: dict[str, np.ndarray], rng: np.random.Generator) -> None:
     """One random window of a song, written in place."""
-    ways = _HEARD_SHEET if song.is_sheet else _HEARD
+    ways = _HEARD[song.corpus]
     melody, tracks, _ = ways[rng.choice(len(ways), p=[way[2] for way in ways])]
     heard = song_features(song, melody, tracks)
     scale = scale_of(heard)
     if rng.random() < _OTHER_SCALE:
         scale = int(scale + _SCALES[min(int(rng.exponential(3)), 10)]) % 12
-    start = int(rng.integers(-WINDOW // 4, max(len(song) - WINDOW // 2, 1)))
-    low, high = max(start, 0), min(start + WINDOW, len(song))
-    inside = slice(low - start, high - start)
+    length = min(len(song), WINDOW)
+    if rng.random() < _CUT:
+        length = int(rng.integers(min(_SHORTEST, length), length + 1))
+    low = int(rng.integers(0, len(song) - length + 1))
+    high = low + length
+    inside = slice(0, length)
     features[inside] = rotate_features(heard[low:high], scale)
     place = features[inside, PLACE]
     draw = rng.random()

@@ -1,7 +1,8 @@
 """Songs with beats, chords and keys, as arrays that the network trains on.
 
 POP909 gives beat times, chord intervals and keys in seconds; the ticks of its MIDI files do not lie on the
-beat, so everything is aligned through seconds. OpenEWLD gives lead sheets: a melody and chord symbols.
+beat, so everything is aligned through seconds. OpenEWLD gives lead sheets: a melody and chord symbols. Jazz
+solos are in `solos`, hymns and chorales in `voices`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import numpy as np
 
 from segue.beats import beat_grid, place_in_bar
 from segue.chords import NO_CHORD, Chord, chord_index_at, chords_of_record, majmin_class, parse_chord
-from segue.harmonize.encoding import accompaniment_columns, melody_columns
+from segue.harmonize.encoding import Melody, accompaniment_columns, melody_columns
 from segue.harmonize.vocabulary import classes_of
 from segue.ingest.chords import chord_markers
 from segue.ingest.formats import read
@@ -26,7 +27,7 @@ from segue.midi import read_midi
 from segue.score import ticks_from_seconds
 
 IGNORE = -1
-_CACHE_VERSION = 6
+_CACHE_VERSION = 10
 
 
 @dataclass
@@ -36,9 +37,10 @@ class Song:
     name: str
     group: str
     place: np.ndarray
-    melody: np.ndarray
-    #: BASS and OTHERS columns by the tracks that sound: "bridge", "piano", "both"; for lead sheets "block"
-    #: and "upper", the chord symbols themselves as block chords with and without a bass.
+    melody: Melody
+    #: BASS and OTHERS columns by the tracks that sound: "bridge", "piano", "both"; "bass" and "both" of
+    #: four voices; for lead sheets and solos "block" and "upper", the chord symbols themselves as block
+    #: chords with and without a bass.
     accompaniment: dict[str, np.ndarray]
     #: Nearest majmin class and colour, what the network learns.
     chord: np.ndarray
@@ -56,9 +58,9 @@ class Song:
         return len(self.chord)
 
     @property
-    def is_sheet(self) -> bool:
-        """Whether it is a lead sheet, of which only the melody was played."""
-        return "block" in self.accompaniment
+    def corpus(self) -> str:
+        """The data set that it is from."""
+        return self.name.split("/")[0]
 
 
 def read_pop909(folder: Path) -> list[Song]:
@@ -86,10 +88,10 @@ def _pop909_song(folder: Path) -> Song:
         place=_place(starts_bar),
         melody=melody_columns(notes["MELODY"], ticks),
         accompaniment={k: accompaniment_columns(v, ticks) for k, v in others.items() if len(v)},
-        **_chord_labels(labels),
+        **chord_labels(labels),
         key=np.array([_key_class(k) for k in keys]),
-        notes=_notes_by_beat(notes["MELODY"], ticks),
-        grams=_grams(notes["MELODY"]),
+        notes=notes_by_beat(notes["MELODY"], ticks),
+        grams=melodic_grams(notes["MELODY"]),
     )
 
 
@@ -115,14 +117,14 @@ def _lead_sheet(path: Path, title: str) -> Song:
         group=f"title-{number}",
         place=grid.place,
         melody=melody_columns(melody, grid.ticks),
-        accompaniment=_block_chords([NO_CHORD if i < 0 else chords[i] for i in index]),
-        **_chord_labels([None if i < 0 else chords[i].harte() for i in index]),
+        accompaniment=block_chords([NO_CHORD if i < 0 else chords[i] for i in index]),
+        **chord_labels([None if i < 0 else chords[i].harte() for i in index]),
         key=np.full(len(grid), IGNORE),
-        notes=_notes_by_beat(melody, grid.ticks),
+        notes=notes_by_beat(melody, grid.ticks),
     )
 
 
-def _block_chords(chords: list[Chord]) -> dict[str, np.ndarray]:
+def block_chords(chords: list[Chord]) -> dict[str, np.ndarray]:
     """BASS and OTHERS columns of held chords, one a beat: with their bass, and the upper tones alone."""
     columns = {
         "block": np.zeros((len(chords), 24), np.float32),
@@ -167,7 +169,11 @@ def _place(starts_bar: np.ndarray) -> np.ndarray:
     return place_in_bar(number, np.full(len(starts_bar), 4))
 
 
-def _chord_labels(labels: list[str | None]) -> dict:
+def chord_labels(labels: list[str | None]) -> dict:
+    """The chord fields of a `Song` from Harte labels by beat, None where none is known.
+
+    Raises ValueError for labels that cannot be read.
+    """
     chords = [None if label is None else parse_chord(label) for label in labels]
     unread = {x for x, c in zip(labels, chords, strict=True) if x is not None and c is None}
     if unread:
@@ -186,7 +192,7 @@ def _key_class(name: str) -> int:
     return parse_chord(root).root + (12 if mode.startswith("min") else 0)
 
 
-def _notes_by_beat(melody: np.ndarray, ticks: np.ndarray) -> np.ndarray:
+def notes_by_beat(melody: np.ndarray, ticks: np.ndarray) -> np.ndarray:
     """Onset and duration in beats, and pitch; ordered by onset, then from the highest note."""
     melody = melody[np.lexsort((-melody["pitch"].astype(int), melody["onset_tick"]))]
     beats = np.arange(len(ticks))
@@ -195,7 +201,7 @@ def _notes_by_beat(melody: np.ndarray, ticks: np.ndarray) -> np.ndarray:
     return np.stack([onset, end - onset, melody["pitch"]], axis=1)
 
 
-def _grams(melody: np.ndarray, size: int = 10) -> set:
+def melodic_grams(melody: np.ndarray, size: int = 10) -> set:
     """Runs of melodic intervals, for finding songs that share a melody."""
     steps = np.diff(melody["pitch"].astype(int)).tolist()
     return {tuple(steps[i : i + size]) for i in range(len(steps) - size + 1)}
@@ -234,13 +240,18 @@ def is_validation(song: Song) -> bool:
 
 
 def load_songs(data: Path, cache: Path) -> list[Song]:
-    """POP909 and OpenEWLD, encoded once and kept in `cache`."""
+    """All songs, encoded once and kept in `cache`."""
     path = cache / f"songs-{_CACHE_VERSION}.pickle"
     if path.is_file():
         return pickle.loads(path.read_bytes())
+    # Imported here since they make the songs of this module.
+    from training.harmony.solos import read_solos
+    from training.harmony.voices import read_chorales, read_hymns
+
     songs = read_pop909(data / "pop909")
+    songs += read_chorales(data / "jsb-chorales") + read_hymns(data / "openhymnal")
+    songs += read_openewld(data / "openewld") + read_solos(data / "weimar-jazz")
     group_near_duplicates(songs)
-    songs += read_openewld(data / "openewld")
     cache.mkdir(parents=True, exist_ok=True)
     path.write_bytes(pickle.dumps(songs))
     return songs

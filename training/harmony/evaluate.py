@@ -116,7 +116,6 @@ def chord_figures(songs: list[Song], hearings: list[Hearing], progression: Progr
     labels = [label for s in songs for label in s.labels]
     estimate = [c.harte() for song in chords for c in song]
     sevenths, counted = metrics.reduced_accuracy(labels, estimate, "sevenths")
-    inversions = {n: metrics.reduced_accuracy(labels, estimate, n)[0] for n in ("majmin_inv", "sevenths_inv")}
     figures = {
         "accuracy": percent(accuracy(songs, classes)),
         "interval": [percent(low), percent(high)],
@@ -124,7 +123,6 @@ def chord_figures(songs: list[Song], hearings: list[Hearing], progression: Progr
         "accuracy_all_beats": percent(accuracy(songs, classes, "chord")),
         "sevenths": percent(sevenths),
         "sevenths_beats": counted,
-        **{name: percent(value) for name, value in inversions.items()},
         "nll": round(metrics.negative_log_likelihood(strict, log_p), 3),
         "changes_per_bar": round(4 * float(np.mean(np.concatenate([np.diff(c) != 0 for c in classes]))), 2),
     }

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from segue.harmonize import floors
-from segue.harmonize.encoding import MELODY, OTHERS
+from segue.harmonize.encoding import MELODY, OTHERS, SLOTS
 from training.harmony.batches import ALL_TRACKS, rotate_labels, song_features
 from training.harmony.data import Song
 
@@ -17,7 +17,7 @@ Heard = tuple[bool, str | None]
 def note_chroma(song: Song, heard: Heard) -> np.ndarray:
     """Sounding pitch classes of every beat, (beats, 12): melody and accompaniment, each as shares."""
     features = song_features(song, *heard)
-    return features[:, MELODY].reshape(-1, 2, 12).mean(axis=1) + features[:, OTHERS]
+    return features[:, MELODY].reshape(-1, SLOTS, 12).mean(axis=1) + features[:, OTHERS]
 
 
 def tonic_everywhere(song: Song) -> np.ndarray:

@@ -21,9 +21,9 @@ import numpy as np
 
 from segue import harmonize
 from segue.config import defaults, stage_schema
-from segue.ingest.abc import read_abc
 from segue.runtime import Model, load_model
-from segue.score import TICKS_PER_QUARTER, Meter, Score, Track, make_notes
+from segue.score import Score
+from training.harmony.voices import chorale_scores, hymn_scores
 
 #: Lowest and highest pitch of soprano, alto, tenor and bass, as docs/harmonize.md has them.
 RANGES = ((60, 81), (53, 74), (48, 69), (40, 62))
@@ -106,27 +106,15 @@ def four_voices(
 
 
 def chorale_melodies(data: Path) -> Iterator[tuple[str, Score]]:
-    """The sopranos of the chorales; frames of a sixteenth, bars of four quarters."""
-    chorales = json.loads((data / "jsb-chorales" / "jsb16th.json").read_text())
-    step = TICKS_PER_QUARTER // 4
-    for split in ("train", "valid"):
-        for i, frames in enumerate(chorales[split]):
-            pitch = np.array([frame[0] for frame in frames])
-            start = np.flatnonzero(np.diff(pitch, prepend=-2))
-            length = np.diff(np.append(start, len(pitch)))
-            # The frames do not tell repeated notes from long ones: equal frames are one note.
-            sung = pitch[start] > 0
-            notes = make_notes(start[sung] * step, length[sung] * step, pitch[start][sung], 80)
-            yield f"{split}/{i}", Score((Track("Soprano", 0, 0, notes),), meters=(Meter(0, 4, 4),))
+    """The sopranos of the chorales."""
+    for name, score in chorale_scores(data / "jsb-chorales"):
+        yield name, replace(score, tracks=score.tracks[:1])
 
 
 def hymn_melodies(data: Path) -> Iterator[tuple[str, Score]]:
     """The first voice of each hymn."""
-    for path in sorted((data / "openhymnal").glob("*.abc")):
-        score, _ = read_abc(path.read_bytes())
-        tracks = [t for t in score.tracks if len(t.notes) and not t.is_drum]
-        if tracks:
-            yield path.stem, replace(score, tracks=(tracks[0],), texts=())
+    for name, score in hymn_scores(data / "openhymnal"):
+        yield name, replace(score, tracks=score.tracks[:1])
 
 
 def count(

@@ -10,6 +10,7 @@ import numpy as np
 from segue.harmonize.decode import Progression
 from segue.harmonize.encoding import FEATURES, WINDOW
 from training.common.export import export_model
+from training.common.weights import round_weights
 from training.harmony.batches import epoch, move_counts
 from training.harmony.data import Song, is_validation
 from training.harmony.evaluate import (
@@ -20,9 +21,11 @@ from training.harmony.evaluate import (
     heard_by,
     human_quality,
 )
-from training.harmony.network import OUTPUTS, HarmonyNetwork
+from training.harmony.network import OUTPUTS, HarmonyEnsemble, norms_folded
 
-_EXAMPLES = 16
+_EXAMPLES = 6
+#: How the weights are stored; the figures are those of the network so rounded.
+_WEIGHTS = "int8"
 _TEMPLATE = Path(__file__).with_name("card_template.md")
 _SOURCES = [
     {
@@ -35,16 +38,46 @@ _SOURCES = [
         "licence": "MIT collection of public-domain songs",
         "attribution": "Simonetta, Carnovalini, Orio and Rodà, 2018",
     },
+    {
+        "name": "Weimar Jazz Database",
+        "licence": "MIT (jazzodata) over ODbL 1.0",
+        "attribution": "Pfleiderer, Frieler, Abeßer, Zaddach and Burkhart 2017 (Jazzomat)",
+    },
+    {
+        "name": "Open Hymnal",
+        "licence": "public domain",
+        "attribution": "the transcribers named in the files",
+    },
+    {
+        "name": "Bach chorales",
+        "licence": "public domain; the collection states no licence",
+        "attribution": "Boulanger-Lewandowski, Bengio and Vincent 2012",
+    },
 ]
+_CORPORA = {
+    "pop": "pop909",
+    "sheets": "openewld",
+    "solos": "weimar-jazz",
+    "hymns": "openhymnal",
+    "chorales": "jsb-chorales",
+}
+#: What is measured on which corpora and by what is heard of them, beside the songs of POP909.
+_BESIDE = {
+    "OpenEWLD, melody": (("openewld",), (True, None)),
+    "OpenEWLD, melody and block chords": (("openewld",), (True, "block")),
+    "hymns and chorales, melody": (("openhymnal", "jsb-chorales"), (True, None)),
+    "hymns and chorales, four voices": (("openhymnal", "jsb-chorales"), (True, "both")),
+    "jazz solos, melody": (("weimar-jazz",), (True, None)),
+}
 
 
-def publish(network: HarmonyNetwork, songs: list[Song], out: Path, seed: int, seconds: int) -> None:
+def publish(network: HarmonyEnsemble, songs: list[Song], out: Path, seed: int, seconds: int) -> None:
     """Print the figures of METRICS.md's harmony section beside their floors; write `out`."""
+    network = round_weights(norms_folded(network), _WEIGHTS)
     training = [s for s in songs if not is_validation(s)]
     validation = [s for s in songs if is_validation(s)]
-    pop = [s for s in validation if not s.is_sheet]
-    sheets = [s for s in validation if s.is_sheet]
-    counts = move_counts(training)
+    pop = [s for s in validation if s.corpus == "pop909"]
+    counts = move_counts([s for s in training if s.corpus in ("pop909", "openewld")])
     hearings = {name: [heard_by(network, s, heard) for s in pop] for name, heard in HEARD.items()}
     weight = choose_weight(pop, hearings["melody"], counts)
     entry = {"counts": counts.astype(int).tolist(), "weight": weight}
@@ -52,18 +85,14 @@ def publish(network: HarmonyNetwork, songs: list[Song], out: Path, seed: int, se
     figures: dict[str, Any] = {
         f"POP909, {name}": chord_figures(pop, heard, progression) for name, heard in hearings.items()
     }
-    figures["OpenEWLD, melody"] = chord_figures(
-        sheets, [heard_by(network, s, HEARD["melody"]) for s in sheets], progression
-    )
-    block = (True, "block")
-    figures["OpenEWLD, melody and block chords"] = chord_figures(
-        sheets, [heard_by(network, s, block) for s in sheets], progression
-    )
+    for name, (corpora, heard) in _BESIDE.items():
+        some = [s for s in validation if s.corpus in corpora]
+        figures[name] = chord_figures(some, [heard_by(network, s, heard) for s in some], progression)
     figures["human chords"] = {
-        "POP909": human_quality(pop),
-        "OpenEWLD": human_quality(sheets),
+        name: human_quality([s for s in validation if s.corpus == corpus])
+        for name, corpus in (("POP909", "pop909"), ("OpenEWLD", "openewld"))
     }
-    floors = floor_figures([s for s in training if not s.is_sheet], pop)
+    floors = floor_figures([s for s in training if s.corpus == "pop909"], pop)
     for name, values in {**figures, **floors}.items():
         print(f"{name}: {values}")
     melody = figures["POP909, melody"]
@@ -77,6 +106,7 @@ def publish(network: HarmonyNetwork, songs: list[Song], out: Path, seed: int, se
         examples={"features": examples[:, None]},
         target=labels["chord"][:, None],
         probe={"kind": "cross_entropy", "output": "chord"},
+        weights=_WEIGHTS,
         card={
             "task": "chords and key from whatever notes there are",
             "data": _SOURCES,
@@ -94,12 +124,19 @@ def publish(network: HarmonyNetwork, songs: list[Song], out: Path, seed: int, se
             },
             "progression": entry,
         },
-        prose=card_prose(figures, floors, len(training), len(pop), len(sheets)),
+        prose=card_prose(figures, floors, training, validation),
     )
 
 
-def card_prose(figures: dict[str, Any], floors: dict[str, Any], training: int, pop: int, sheets: int) -> str:
+def card_prose(
+    figures: dict[str, Any], floors: dict[str, Any], training: list[Song], validation: list[Song]
+) -> str:
     """The text of the card."""
+    counts = {
+        f"{part}_{name}": sum(s.corpus == corpus for s in songs)
+        for part, songs in (("training", training), ("validation", validation))
+        for name, corpus in _CORPORA.items()
+    }
     names = {name: f for name, f in figures.items() if "accuracy" in f}
     rows = [_row(f"**{name}**", f) for name, f in names.items()]
     rows += [_row(f"floor: {name}", f) for name, f in floors.items()]
@@ -111,9 +148,8 @@ def card_prose(figures: dict[str, Any], floors: dict[str, Any], training: int, p
         figures="\n".join(rows),
         quality="\n".join(table),
         undecoded=figures["POP909, melody"]["accuracy_undecoded"],
-        training=training,
-        pop=pop,
-        sheets=sheets,
+        training=len(training),
+        **counts,
     )
 
 

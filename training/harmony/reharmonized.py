@@ -109,8 +109,8 @@ def main() -> None:
     arguments = parser.parse_args()
     songs = [s for s in load_songs(arguments.data, arguments.cache) if is_validation(s) and len(s.notes)]
     for name, chosen in (
-        ("POP909", [s for s in songs if not s.is_sheet]),
-        ("OpenEWLD", [s for s in songs if s.is_sheet]),
+        ("POP909", [s for s in songs if s.corpus == "pop909"]),
+        ("OpenEWLD", [s for s in songs if s.corpus == "openewld"]),
     ):
         for listens in (True, False):
             for amount in AMOUNTS[0 if listens else 1 :]:

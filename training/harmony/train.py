@@ -1,4 +1,4 @@
-"""Train, measure and export the model `harmony`.
+"""Train, measure and export the model `harmony`; what has been trained is only measured again.
 
 `PYTHONPATH=src:. python -m training.harmony.train --data ../shared/data --out models/harmony`
 """
@@ -16,13 +16,15 @@ from torch.nn import functional
 from training.harmony.batches import epoch
 from training.harmony.data import IGNORE, Song, is_validation, load_songs
 from training.harmony.evaluate import quick_figures
-from training.harmony.network import OUTPUTS, HarmonyNetwork
+from training.harmony.network import OUTPUTS, HarmonyEnsemble, HarmonyNetwork
 
 RUNS = Path("training/runs/harmony")
-BATCH = 32
-LEARNING_RATE = 4e-3
+#: Networks that answer as one; each is trained by itself, with a seed of its own.
+MEMBERS = 2
+BATCH = 16
+LEARNING_RATE = 2e-3
 #: Weight of each head's loss.
-LOSS = {"chord": 1.0, "colour": 0.3, "key": 0.2, "change": 0.2}
+LOSS = {"chord": 1.0, "colour": 0.3, "key": 0.3, "change": 0.2}
 
 
 def loss_of(outputs: dict[str, torch.Tensor], labels: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -38,14 +40,14 @@ def loss_of(outputs: dict[str, torch.Tensor], labels: dict[str, torch.Tensor]) -
     return total + LOSS["change"] * change
 
 
-def train(songs: list[Song], epochs: int, seed: int, width: int = 64) -> HarmonyNetwork:
+def train(songs: list[Song], epochs: int, seed: int) -> HarmonyNetwork:
     """A trained network."""
     torch.manual_seed(seed)
     torch.set_num_threads(1)
     rng = np.random.default_rng(seed)
     training = [s for s in songs if not is_validation(s)]
-    validation = [s for s in songs if is_validation(s) and not s.is_sheet]
-    network = HarmonyNetwork(width)
+    validation = [s for s in songs if is_validation(s) and s.corpus == "pop909"]
+    network = HarmonyNetwork()
     print(f"{sum(p.numel() for p in network.parameters())} parameters, {len(training)} songs", flush=True)
     optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=0.02)
     steps = epochs * sum(1 for _ in epoch(training, BATCH, np.random.default_rng(0)))
@@ -73,26 +75,32 @@ def train(songs: list[Song], epochs: int, seed: int, width: int = 64) -> Harmony
     return network
 
 
+def trained(songs: list[Song], epochs: int, seed: int) -> tuple[HarmonyEnsemble, int]:
+    """The members, and the seconds of CPU that their training took; those on disk are taken from there."""
+    members, seconds = [], 0
+    for number in range(MEMBERS):
+        checkpoint = RUNS / f"member-{epochs}-{seed + number}.pt"
+        if not checkpoint.is_file():
+            began = time.process_time()
+            state = train(songs, epochs, seed + number).state_dict()
+            torch.save({**state, "seconds": round(time.process_time() - began)}, checkpoint)
+        state = torch.load(checkpoint, weights_only=True)
+        seconds += state.pop("seconds")
+        members.append(HarmonyNetwork())
+        members[-1].load_state_dict(state)
+    return HarmonyEnsemble(members), seconds
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder of the data sets")
     parser.add_argument("--out", type=Path, default=Path("models/harmony"))
-    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--evaluate", action="store_true", help="measure and export the last checkpoint")
     args = parser.parse_args()
     songs = load_songs(args.data, RUNS)
-    checkpoint = RUNS / "network.pt"
-    began = time.process_time()
-    if args.evaluate:
-        state = torch.load(checkpoint, weights_only=True)
-        network, seconds = HarmonyNetwork(), state.pop("seconds")
-        network.load_state_dict(state)
-    else:
-        network = train(songs, args.epochs, args.seed)
-        seconds = round(time.process_time() - began)
-        torch.save({**network.state_dict(), "seconds": seconds}, checkpoint)
+    network, seconds = trained(songs, args.epochs, args.seed)
     from training.harmony.publish import publish
 
     publish(network.eval(), songs, args.out, seed=args.seed, seconds=seconds)

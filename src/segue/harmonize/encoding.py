@@ -7,32 +7,38 @@ Conventions
   class 0 is the tonic of the major scale that fits the notes best (its relative minor counts as the same
   scale). What the model says is rotated back, so transposing a piece transposes its chords and changes
   nothing else.
-- Columns: melody in the first and in the second half of the beat (2 x 12, sounding time as a share of the
-  half beat), lowest note of the accompaniment (12, share of the beat), accompaniment (12, share of its
-  sounding time), place in the bar (downbeat, middle of the bar, place known), and whether the piece has a
-  melody and an accompaniment at all.
+- Columns: melody in each quarter of the beat (4 x 12, sounding time as a share of the quarter beat), where
+  its notes begin (4 x 12, 1 at the nearest quarter of a beat), lowest note of the accompaniment (12, share of
+  the beat), accompaniment (12, share of its sounding time), height of the melody's notes that begin in the
+  beat (mean distance from the piece's mean, in octaves) and how many they are (in fours, no more than 1),
+  place in the bar (downbeat, middle of the bar, place known), and whether the piece has a melody and an
+  accompaniment at all.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 
 from segue import windows
 from segue.beats import Grid
 
-MELODY = slice(0, 24)
-BASS = slice(24, 36)
-OTHERS = slice(36, 48)
-PLACE = slice(48, 51)
-PRESENCE = slice(51, 53)
-FEATURES = 53
+MELODY = slice(0, 48)
+ONSETS = slice(48, 96)
+BASS = slice(96, 108)
+OTHERS = slice(108, 120)
+HEIGHT = slice(120, 122)
+PLACE = slice(122, 125)
+PRESENCE = slice(125, 127)
+FEATURES = 127
 
 #: Beats that the model sees at once, and beats at each inner edge of a window whose answer is not used.
-WINDOW = 96
-MARGIN = 16
+WINDOW = 256
+MARGIN = 32
 
-#: Slots a beat in which the lowest note is looked for.
-_BASS_SLOTS = 4
+#: Slots a beat in which the melody is told apart and the lowest note is looked for.
+SLOTS = 4
 
 # Key profiles of Albrecht and Shanahan (2013), "The use of large corpora to train a new type of key-finding
 # algorithm", Music Perception 31(1), from the tonic upwards.
@@ -77,19 +83,43 @@ def subdivide(boundaries: np.ndarray, parts: int) -> np.ndarray:
 def bass_by_beat(notes: np.ndarray, boundaries: np.ndarray) -> np.ndarray:
     """Share of every beat in which a pitch class is the lowest sounding one, shape (beats, 12)."""
     n = len(boundaries) - 1
-    note, slot = _note_cells(notes, subdivide(boundaries, _BASS_SLOTS))
-    lowest = np.full(n * _BASS_SLOTS, 128, np.int64)
+    note, slot = _note_cells(notes, subdivide(boundaries, SLOTS))
+    lowest = np.full(n * SLOTS, 128, np.int64)
     np.minimum.at(lowest, slot, notes["pitch"][note].astype(np.int64))
     sounding = np.flatnonzero(lowest < 128)
-    index = sounding // _BASS_SLOTS * 12 + lowest[sounding] % 12
-    return np.bincount(index, minlength=n * 12).reshape(n, 12) / _BASS_SLOTS
+    index = sounding // SLOTS * 12 + lowest[sounding] % 12
+    return np.bincount(index, minlength=n * 12).reshape(n, 12) / SLOTS
 
 
-def melody_columns(notes: np.ndarray, boundaries: np.ndarray) -> np.ndarray:
-    """The MELODY columns, float32, shape (beats, 24)."""
-    halves = subdivide(boundaries, 2)
-    chroma = chroma_by_beat(notes, halves) / np.maximum(np.diff(halves), 1)[:, None]
-    return np.minimum(chroma, 1).reshape(-1, 24).astype(np.float32)
+@dataclass(frozen=True)
+class Melody:
+    """What is heard of a melody: the MELODY and ONSETS (beats, 48) and HEIGHT (beats, 2) columns."""
+
+    sounding: np.ndarray
+    onsets: np.ndarray
+    height: np.ndarray
+
+
+def melody_columns(notes: np.ndarray, boundaries: np.ndarray) -> Melody:
+    """The columns of a melody, float32; notes that begin outside the boundaries have no onset."""
+    beats = len(boundaries) - 1
+    slots = subdivide(boundaries, SLOTS)
+    chroma = chroma_by_beat(notes, slots) / np.maximum(np.diff(slots), 1)[:, None]
+    # The nearest slot: a note a little early belongs to the next one.
+    middles = (slots[:-1] + slots[1:]) / 2
+    slot = np.searchsorted(middles, notes["onset_tick"], "left")
+    inside = (notes["onset_tick"] >= boundaries[0] - (slots[1] - slots[0]) / 2) & (slot < beats * SLOTS)
+    slot, pitch = slot[inside], notes["pitch"][inside].astype(np.int64)
+    onsets = np.zeros((beats * SLOTS, 12), np.float32)
+    onsets[slot, pitch % 12] = 1
+    count = np.bincount(slot // SLOTS, minlength=beats)
+    mean = pitch.mean() if len(pitch) else 0.0
+    apart = np.bincount(slot // SLOTS, pitch - mean, beats) / np.maximum(count, 1) / 12
+    return Melody(
+        np.minimum(chroma, 1).reshape(beats, -1).astype(np.float32),
+        onsets.reshape(beats, -1),
+        np.stack([apart, np.minimum(count, 4) / 4], axis=1).astype(np.float32),
+    )
 
 
 def accompaniment_columns(notes: np.ndarray, boundaries: np.ndarray) -> np.ndarray:
@@ -99,14 +129,13 @@ def accompaniment_columns(notes: np.ndarray, boundaries: np.ndarray) -> np.ndarr
     return np.concatenate([bass_by_beat(notes, boundaries), chroma], axis=1).astype(np.float32)
 
 
-def join_columns(
-    melody: np.ndarray | None, accompaniment: np.ndarray | None, place: np.ndarray
-) -> np.ndarray:
+def join_columns(melody: Melody | None, accompaniment: np.ndarray | None, place: np.ndarray) -> np.ndarray:
     """Features, float32, shape (beats, FEATURES), from their groups of columns; None: there is none."""
     features = np.zeros((len(place), FEATURES), np.float32)
     features[:, PLACE] = place
     if melody is not None:
-        features[:, MELODY] = melody
+        features[:, MELODY], features[:, ONSETS] = melody.sounding, melody.onsets
+        features[:, HEIGHT] = melody.height
         features[:, PRESENCE.start] = 1
     if accompaniment is not None:
         features[:, BASS.start : OTHERS.stop] = accompaniment
@@ -128,7 +157,7 @@ def scale_fit(features: np.ndarray) -> np.ndarray:
 
     Entry k is the better one of k major and its relative minor.
     """
-    melody = features[:, MELODY].reshape(-1, 2, 12).sum(axis=(0, 1), dtype=np.float64) / 2
+    melody = features[:, MELODY].reshape(-1, SLOTS, 12).sum(axis=(0, 1), dtype=np.float64) / SLOTS
     chroma = melody + features[:, OTHERS].sum(axis=0, dtype=np.float64)
     if not chroma.any():
         return np.zeros(12)
@@ -153,7 +182,7 @@ def scale_of(features: np.ndarray) -> int:
 def rotate_features(features: np.ndarray, down: int) -> np.ndarray:
     """The features of the piece transposed `down` semitones down."""
     rotated = features.copy()
-    chroma = features[:, : OTHERS.stop].reshape(len(features), 4, 12)
+    chroma = features[:, : OTHERS.stop].reshape(len(features), -1, 12)
     rotated[:, : OTHERS.stop] = np.roll(chroma, -down, axis=2).reshape(len(features), -1)
     return rotated
 

@@ -9,7 +9,18 @@ from __future__ import annotations
 
 from segue.chords import NO_CHORD, NO_CHORD_CLASS, Chord, nearest_majmin_class
 
-COLOURS = ("plain", "minor seventh", "major seventh", "sixth", "sus4", "sus2", "diminished", "augmented")
+COLOURS = (
+    "plain",
+    "minor seventh",
+    "major seventh",
+    "sixth",
+    "sus4",
+    "sus2",
+    "diminished",
+    "augmented",
+    "half-diminished",
+    "diminished seventh",
+)
 
 # Quality on a major and on a minor triad, by colour.
 _QUALITY = {
@@ -21,11 +32,13 @@ _QUALITY = {
     "sus2": ("sus2", "sus2"),
     "diminished": ("dim", "dim"),
     "augmented": ("aug", "aug"),
+    "half-diminished": ("hdim7", "hdim7"),
+    "diminished seventh": ("dim7", "dim7"),
 }
 _COLOUR = {
     "7": 1, "min7": 1, "9": 1, "min9": 1, "7b9": 1, "7#9": 1, "7b5": 1, "13": 1,
     "maj7": 2, "minmaj7": 2, "maj9": 2, "maj6": 3, "min6": 3, "69": 3,
-    "sus4": 4, "7sus4": 4, "9sus4": 4, "sus2": 5, "dim": 6, "hdim7": 6, "dim7": 6, "aug": 7, "aug7": 7,
+    "sus4": 4, "7sus4": 4, "9sus4": 4, "sus2": 5, "dim": 6, "aug": 7, "aug7": 7, "hdim7": 8, "dim7": 9,
 }  # fmt: skip
 
 

@@ -75,7 +75,7 @@ def apply(
     removed = [] if kept else existing
     grid, phase = beats_of(score, parts, follow=not kept)
     hearing = heard(models["harmony"], parts, grid)
-    keys = find_keys(hearing, grid, score, record)
+    keys = find_keys(hearing, parts.chroma(grid), grid, score, record)
     key = key_entry(main_key(keys, int(grid.ticks[-1])))
     report: dict[str, Any] = {
         "found": {
@@ -154,9 +154,11 @@ def hear_chords(score: Score, record: Record, model: Model) -> list[Symbol]:
     if heard_beats is None:
         return []
     grid, hearing = heard_beats
-    fixed = fixed_classes([], [], parts_of(score, record).first_beat(grid), grid)
+    parts = parts_of(score, record)
+    fixed = fixed_classes([], [], parts.first_beat(grid), grid)
     chords = _decode(hearing, grid, fixed, model, _HEARD)
-    return merge(chords, grid, [], [], find_keys(hearing, grid, score, record))[1]
+    keys = find_keys(hearing, parts.chroma(grid), grid, score, record)
+    return merge(chords, grid, [], [], keys)[1]
 
 
 #: Settings with which other stages hear chords.

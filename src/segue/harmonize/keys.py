@@ -6,6 +6,8 @@ Conventions
   (beats, 24).
 - A `Region` is a key with the tick from which it holds, up to the next region's. The first one begins at
   tick 0, later ones at bar lines of the beat grid.
+- What the model says of the keys is heard together with the pitch classes of each beat, as likely as the key
+  profiles of `segue.ingest.key` make them: the model listens to the whole piece, the profiles to the place.
 - Keys are the best path over the whole piece: every modulation costs something, the most one to the relative
   key, whose notes are the same, and a key holds for some bars at least. So a passing secondary dominant is
   none.
@@ -21,15 +23,17 @@ import numpy as np
 
 from segue.beats import Grid
 from segue.harmonize.decode import Hearing, cells_of
-from segue.ingest.key import Key, class_of_key, key_of_class, key_of_signature, signature_of
+from segue.ingest.key import KEY_PROFILES, Key, class_of_key, key_of_class, key_of_signature, signature_of
 from segue.score import KeySignature, Score, bar_starts
 from segue.stage import Record
 
 KEYS = 24
 #: What a modulation costs, in nats that the other key has to be likelier, summed over the beats; and one to
 #: the relative key. Chosen on validation songs (docs/harmonize.md).
-_MODULATION = 60.0
-_TO_RELATIVE = 240.0
+_MODULATION = 40.0
+_TO_RELATIVE = 160.0
+#: What the log probability of a beat's pitch classes counts beside the model's own; chosen likewise.
+_PROFILE = 6.0
 #: Beats that a key holds at least, between two modulations and at both ends of a piece.
 _LEAST_BEATS = 16
 #: What a key signature that the notes bear out adds to its key at every beat, in nats.
@@ -57,13 +61,13 @@ def key_entry(key: Key) -> dict[str, Any]:
     return {"tonic": key.tonic, "mode": key.mode, "name": key.name}
 
 
-def find_keys(hearing: Hearing, grid: Grid, score: Score, record: Record) -> list[Region]:
-    """The keys of a piece, at least one.
+def find_keys(hearing: Hearing, chroma: np.ndarray, grid: Grid, score: Score, record: Record) -> list[Region]:
+    """The keys of a piece, at least one. `chroma` says how much each pitch class sounds, (beats, 12).
 
     Where a key signature of the file says what the notes say (the record's key), it decides between its key
     and the relative one, and any other key has to be heard clearly.
     """
-    log_p = hearing.key.copy()
+    log_p = with_profiles(hearing.key, chroma)
     given = record.get("key")
     written = [key_of_signature(signature) for signature in score.keys]
     if given and Key(given["tonic"], given["mode"]) in written:
@@ -78,6 +82,15 @@ def find_keys(hearing: Hearing, grid: Grid, score: Score, record: Record) -> lis
     first = np.flatnonzero(np.append(True, path[1:] != path[:-1]))
     ticks = np.append(0, grid.ticks[first[1:]])
     return [Region(int(t), key_of_class(int(path[i]))) for t, i in zip(ticks, first, strict=True)]
+
+
+def with_profiles(log_p: np.ndarray, chroma: np.ndarray) -> np.ndarray:
+    """Log scores of key classes, (beats, 24): the model's with those of the pitch classes that sound.
+
+    Rounded, so that the last digits cannot decide.
+    """
+    share = chroma / np.maximum(chroma.sum(axis=1, keepdims=True), 1e-9)
+    return np.round(log_p + _PROFILE * share @ np.log(KEY_PROFILES).T, 6)
 
 
 def keys_by_beat(log_p: np.ndarray, grid: Grid) -> np.ndarray:

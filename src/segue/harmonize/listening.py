@@ -9,6 +9,7 @@ import numpy as np
 from segue.beats import Grid, beat_grid, phase_of, shift_grid
 from segue.harmonize.decode import Hearing, hear
 from segue.harmonize.encoding import encode, scale_of
+from segue.harmonize.floors import note_chroma
 from segue.runtime import Model
 from segue.score import Score, no_notes
 from segue.stage import Record
@@ -37,6 +38,10 @@ class Parts:
     def last_tick(self) -> int:
         """Where the last note ends."""
         return max(int(ends_of(p).max()) for p in (self.melody, self.accompaniment) if len(p))
+
+    def chroma(self, grid: Grid) -> np.ndarray:
+        """How much each pitch class sounds in each beat, (beats, 12); see `floors`."""
+        return note_chroma(self.melody, self.accompaniment, grid.ticks)
 
     def first_beat(self, grid: Grid) -> int:
         """The first beat that may have a chord: that of the first note.

@@ -39,7 +39,7 @@ _LEAST_BEATS = 16
 #: What a key signature that the notes bear out adds to its key at every beat, in nats.
 _WRITTEN = 2.0
 #: Mean log probability of the keys that were found, below which no key is heard clearly enough to be written.
-_CLEAR = -1.6
+_CLEAR = -1.3
 _NEVER = -1e9
 
 

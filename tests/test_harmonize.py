@@ -249,6 +249,18 @@ def test_chords_follow_notes_that_ignore_the_grid_of_the_file():
     assert labels(late)[1:] == [(pytest.approx(t, abs=2), c) for t, c in expected[1:]]
 
 
+@pytest.mark.parametrize(("start", "moved"), [(0, None), (240, 0.25), (480, -0.5)])
+def test_chords_follow_a_song_that_does_not_lie_on_the_beats_of_its_bars(start, moved):
+    # On every beat but some, and on every fourth half beat.
+    draws = np.random.default_rng(1).random((128, 2)) < (0.95, 0.25)
+    onset = np.flatnonzero(draws.ravel()) * 480
+    pitches = np.resize(ODE, len(onset))
+    notes = make_notes(start + onset, np.append(np.diff(onset), 960), pitches, 80)
+    result = run(tune(tracks=(Track("tune", 0, 73, notes),)))
+    assert result.report.get("grid", {}).get("moved_beats") == moved
+    assert all((tick - start) % 960 == 0 for tick, label in labels(result) if label != "N.C.")
+
+
 def test_held_and_struck_chords():
     held, struck = (run(tune(), style=s).score.tracks[-1].notes for s in ("block", "beats"))
     assert set(np.diff(np.unique(struck["onset_tick"])).tolist()) == {960}

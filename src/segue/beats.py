@@ -43,6 +43,13 @@ _UNTIL_NEXT = np.array(
     ]
 )
 _SHARE = np.array([[12.8], [-12.5], [-2.2], [1.9]])
+#: Notes on the sixteenths of a file with bars are believed to be on its beats, too, unless others are
+#: likelier by these log odds, which is so in no whole piece that was written on paper
+#: (`training.harmony.beats`).
+_CONTRADICTS = 8.0
+#: What it takes to tell that: so many onsets, this share of them half a beat from the likelier beats, and at
+#: most this share of bars that are alike. A skank or a stab on every off-beat tells of no other beat.
+_TELLING_ONSETS, _TELLING_SHARE, _MOST_ALIKE = 100, 0.15, 0.5
 
 
 @dataclass(frozen=True)
@@ -85,7 +92,8 @@ def phase_of(notes: np.ndarray, grid: Grid) -> float:
     Recorded files often run over a grid that nobody played to. Where the onsets gather about sixteenths, or
     thirds of a beat, that are not the grid's, or where bars of one beat tell no beat from another, the beat
     is the one of these that suits the notes best: among sixteenths by the place and length of every onset,
-    elsewhere by how long the notes on it sound.
+    elsewhere by how long the notes on it sound. Where they gather about the grid's own sixteenths, another
+    beat has to be much likelier.
     """
     beat = np.searchsorted(grid.ticks, notes["onset_tick"], "right") - 1
     inside = (beat >= 0) & (beat < len(grid))
@@ -96,14 +104,12 @@ def phase_of(notes: np.ndarray, grid: Grid) -> float:
     onset = beat + (notes["onset_tick"] - grid.ticks[beat]) / length
     duration = notes["duration_tick"] / length
     parts, offset = gathering(onset)
-    apart = parts > 0 and abs(offset) > _AGREES[parts]
-    if not apart and grid.count.max() > 1:
-        return 0.0
-    if not apart:
+    if not parts or abs(offset) <= _AGREES[parts]:
         offset = 0.0
+        if grid.count.max() > 1 and not (parts == 4 and contradiction(onset, duration) > _CONTRADICTS):
+            return 0.0
     if parts == 4:
-        weights = np.concatenate([_SOUNDING, _UNTIL_NEXT, _SHARE], axis=1)
-        scores = (place_shares(onset - offset, duration) * weights).sum(axis=(1, 2))
+        scores = beat_scores(place_shares(onset - offset, duration))
     else:
         candidates = offset + np.arange(parts or 4) / (parts or 4)
         near = np.abs((onset[:, None] - candidates + 0.5) % 1 - 0.5) < _NEAR
@@ -122,6 +128,34 @@ def gathering(onset: np.ndarray) -> tuple[int, float]:
         if abs(mean) > GATHERED:
             return parts, float(np.angle(mean)) / (2 * np.pi * parts)
     return 0, 0.0
+
+
+def contradiction(onset: np.ndarray, duration: np.ndarray) -> float:
+    """Log odds that the beat is another one of the sixteenths than the grid's; 0 where too little tells it.
+
+    Of notes (n,) in beats.
+    """
+    cells = np.unique(np.round(onset * 4).astype(np.int64))
+    if len(cells) < _TELLING_ONSETS or max(_share_alike(cells, beats * 4) for beats in (3, 4)) > _MOST_ALIKE:
+        return 0.0
+    shares = place_shares(onset, duration)
+    scores = np.round(beat_scores(shares), 6)
+    likeliest = int(scores.argmax())
+    half_a_beat_on = np.mean((cells - likeliest) % 4 == 2)
+    return float(scores[likeliest] - scores[0]) if half_a_beat_on >= _TELLING_SHARE else 0.0
+
+
+def _share_alike(cells: np.ndarray, size: int) -> float:
+    """The share of bars of `size` sixteenths that have the commonest rhythm; silent bars do not count."""
+    bars, bar = np.unique(cells // size, return_inverse=True)
+    rhythms = np.zeros((len(bars), size), bool)
+    rhythms[bar, cells % size] = True
+    return float(np.unique(rhythms, axis=0, return_counts=True)[1].max() / len(bars))
+
+
+def beat_scores(shares: np.ndarray) -> np.ndarray:
+    """Log odds, up to a constant, that each of four sixteenths is the beat, (4,), from `place_shares`."""
+    return (shares * np.concatenate([_SOUNDING, _UNTIL_NEXT, _SHARE], axis=1)).sum(axis=(1, 2))
 
 
 def place_shares(onset: np.ndarray, duration: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 `PYTHONPATH=src:. python -m training.harmony.beats --data ../shared/data` prints in how many of POP909's songs
 the beat is found, from the melody alone and from all tracks, with the beats of `beat_midi.txt` as the truth,
 and what that means for the chords. With `--fit` it fits the constants on the training songs first and prints
-them.
+them. With `--paper` it prints how many pieces that were written on paper, and lie on their grid, are moved.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from segue.beats import Grid, beat_grid, gathering, phase_of, place_shares, shift_grid
+from segue.beats import Grid, beat_grid, contradiction, gathering, phase_of, place_shares, shift_grid
 from segue.harmonize.decode import Progression, find_classes
 from segue.harmonize.listening import Parts, heard
+from segue.ingest.formats import read
 from segue.midi import read_midi
 from segue.runtime import Model, load_model
 from segue.score import no_notes, ticks_from_seconds
@@ -27,6 +28,14 @@ from training.harmony.data import Song, is_validation, load_songs
 FOUND = 0.1
 #: Weight of the squared constants beside the mean negative log likelihood.
 _RIDGE = 1e-5
+#: Files of music that was written on paper.
+_ON_PAPER = (
+    "openewld/*.mxl",
+    "openhymnal/*.abc",
+    "openscore-lieder/*.mxl",
+    "openscore-quartets/*.mxl",
+    "tunebooks/**/*.abc",
+)
 #: How long every note sounds where none tells anything by its length, in beats.
 _SHORT = 0.2
 #: How often each plain pulse counts.
@@ -158,6 +167,29 @@ def fit(shares: np.ndarray, which: np.ndarray) -> np.ndarray:
     return minimize(loss, np.zeros(shares.shape[2]), jac=True, method="L-BFGS-B").x.reshape(table)
 
 
+def moved_on_paper(data: Path) -> str:
+    """How many pieces of the data that come from sheet music are moved, and the largest log odds for it."""
+    pieces, moved, odds = 0, [], 0.0
+    for path in sorted(path for pattern in _ON_PAPER for path in data.glob(pattern)):
+        score, _, _ = read(path.read_bytes(), path.name, 20)
+        notes = np.concatenate([no_notes(), *(t.notes for t in score.tracks if not t.is_drum)])
+        if not len(notes):
+            continue
+        grid = beat_grid(score, Parts(notes, no_notes()).last_tick)
+        if grid.count.max() == 1:
+            continue
+        pieces += 1
+        marks, places = grid.ticks, np.arange(len(grid.ticks))
+        onset = np.interp(notes["onset_tick"], marks, places)
+        end = np.interp(notes["onset_tick"].astype(np.int64) + notes["duration_tick"], marks, places)
+        parts, _ = gathering(onset)
+        if parts == 4:
+            odds = max(odds, contradiction(onset, end - onset))
+        if phase_of(notes, grid):
+            moved.append(path.stem)
+    return f"{len(moved)} of {pieces} pieces on paper are moved {moved}; largest log odds {odds:.1f}"
+
+
 def main() -> None:
     """Print the figures, with `--fit` the constants before them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -165,21 +197,24 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path("training/runs/harmony"))
     parser.add_argument("--fit", action="store_true", help="fit the constants on the training songs")
     parser.add_argument("--training", action="store_true", help="figures of the training songs, too")
+    parser.add_argument("--paper", action="store_true", help="count the pieces on paper that are moved, too")
     options = parser.parse_args()
     songs = load_songs(options.data, options.cache)
-    pop = [song for song in songs if not song.is_sheet]
+    pop = [song for song in songs if song.name.startswith("pop909/")]
     recordings = {song.name: read_recording(options.data / song.name) for song in pop}
     parts = {"training": [], "validation": []}
     for song in pop:
         parts["validation" if is_validation(song) else "training"].append(song)
     if options.fit:
-        sheets = [song for song in songs if song.is_sheet and not is_validation(song)]
+        sheets = [s for s in songs if s.name.startswith("openewld/") and not is_validation(s)]
         weights = fit(*examples([recordings[song.name] for song in parts["training"]], sheets))
         for table in np.split(np.round(weights, 1), (6, 12), axis=1):
             print(np.array2string(table, separator=", "))
     for name in ("training", "validation") if options.training else ("validation",):
         heard_songs = [recordings[song.name] for song in parts[name]]
         print(f"{name}: {figures(parts[name], heard_songs, load_model('harmony'))}")
+    if options.paper:
+        print(moved_on_paper(options.data))
 
 
 if __name__ == "__main__":

@@ -79,12 +79,20 @@ def beats_of(score: Score, parts: Parts, follow: bool) -> tuple[Grid, float]:
     """The beats that chords may change on, and by how many beats they were moved to `follow` the notes."""
     grid = beat_grid(score, parts.last_tick)
     phase = phase_of(np.concatenate([parts.melody, parts.accompaniment]), grid) if follow else 0.0
-    return (shift_grid(grid, phase) if phase else grid), phase
+    if not phase:
+        return grid, phase
+    moved = shift_grid(grid, phase)
+    n = max(int(np.searchsorted(moved.ticks, parts.last_tick, "left")), 1)
+    return Grid(moved.ticks[: n + 1], moved.number[:n], moved.count[:n], moved.place[:n]), phase
 
 
 def heard(model: Model, parts: Parts, grid: Grid) -> Hearing:
     """What the model says of every beat."""
     features = encode(parts.melody, parts.accompaniment, grid)
+    lengths = np.diff(grid.ticks)
+    if len(grid) > 1 and lengths[0] < lengths[1] and parts.first_beat(grid) > 0:
+        # What a moved grid leaves before its first beat is no beat of the music: it counts as not there.
+        features[0] = 0
     return hear(model, features, scale_of(features))
 
 

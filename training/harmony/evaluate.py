@@ -16,28 +16,36 @@ import torch
 
 from segue.beats import Grid
 from segue.chords import Chord, parse_chord
-from segue.harmonize.decode import Hearing, Progression, find_classes, find_colours, hearing_of
-from segue.harmonize.encoding import cut_windows, join_windows, rotate_features, scale_of
+from segue.harmonize.decode import Hearing, Progression, find_classes, find_colours, hear
+from segue.harmonize.encoding import scale_of
 from segue.harmonize.keys import keys_by_beat
 from segue.metrics import harmony as metrics
 from segue.metrics.bootstrap import interval_of_ratio
+from segue.runtime import Arrays
 from training.harmony.batches import ALL_TRACKS, MELODY_ALONE, song_features
 from training.harmony.data import IGNORE, Song, is_validation, load_songs
 from training.harmony.floors import Heard, Perceptron, key_by_profile, tonic_everywhere, triad_template
-from training.harmony.network import OUTPUTS, HarmonyNetwork
+from training.harmony.network import OUTPUTS, HarmonyEnsemble, HarmonyNetwork
 
+Run = Callable[..., Arrays]
 HEARD = {"melody": MELODY_ALONE, "all tracks": ALL_TRACKS}
 
 
-def heard_by(network: HarmonyNetwork, song: Song, heard: Heard) -> Hearing:
-    """What the network says of a song, exactly as the stage asks it."""
+def answers_of(network: HarmonyEnsemble | HarmonyNetwork) -> Run:
+    """A network as a function from inputs to outputs by name, as the models of `segue.runtime` are."""
+
+    def answer(features: np.ndarray) -> Arrays:
+        with torch.no_grad():
+            outputs = network(torch.from_numpy(features))
+        return {name: value.numpy() for name, value in zip(OUTPUTS, outputs, strict=True)}
+
+    return answer
+
+
+def heard_by(run: Run, song: Song, heard: Heard) -> Hearing:
+    """What a network says of a song, exactly as the stage asks it."""
     features = song_features(song, *heard)
-    scale = scale_of(features)
-    windows = torch.from_numpy(cut_windows(rotate_features(features, scale)))
-    with torch.no_grad():
-        outputs = [o.numpy() for o in network(windows)]
-    joined = {n: join_windows(o, len(song)) for n, o in zip(OUTPUTS, outputs, strict=True)}
-    return hearing_of(joined, scale)
+    return hear(run, features, scale_of(features))
 
 
 def true_key(song: Song) -> int:
@@ -75,12 +83,12 @@ def accuracy_interval(songs: list[Song], classes: list[np.ndarray]) -> tuple[flo
     return interval_of_ratio(*counts.T, draws=1000)
 
 
-def quick_figures(network: HarmonyNetwork, songs: list[Song]) -> str:
+def quick_figures(network: HarmonyEnsemble | HarmonyNetwork, songs: list[Song]) -> str:
     """Accuracy, NLL and key of melody alone and of all tracks, before decoding, in one line."""
-    network.eval()
+    run = answers_of(network.eval())
     parts = []
     for name, heard in HEARD.items():
-        hearings = [heard_by(network, song, heard) for song in songs]
+        hearings = [heard_by(run, song, heard) for song in songs]
         classes = [h.chord.argmax(axis=1) for h in hearings]
         chord, strict = np.concatenate([h.chord for h in hearings]), np.concatenate([s.strict for s in songs])
         key = np.mean(

@@ -15,6 +15,7 @@ from training.harmony.batches import epoch, move_counts
 from training.harmony.data import Song, is_validation
 from training.harmony.evaluate import (
     HEARD,
+    answers_of,
     choose_weight,
     chord_figures,
     floor_figures,
@@ -73,12 +74,13 @@ _BESIDE = {
 
 def publish(network: HarmonyEnsemble, songs: list[Song], out: Path, seed: int, seconds: int) -> None:
     """Print the figures of METRICS.md's harmony section beside their floors; write `out`."""
-    network = round_weights(norms_folded(network), _WEIGHTS)
+    network = round_weights(norms_folded(network), _WEIGHTS).eval()
+    run = answers_of(network)
     training = [s for s in songs if not is_validation(s)]
     validation = [s for s in songs if is_validation(s)]
     pop = [s for s in validation if s.corpus == "pop909"]
     counts = move_counts([s for s in training if s.corpus in ("pop909", "openewld")])
-    hearings = {name: [heard_by(network, s, heard) for s in pop] for name, heard in HEARD.items()}
+    hearings = {name: [heard_by(run, s, heard) for s in pop] for name, heard in HEARD.items()}
     weight = choose_weight(pop, hearings["melody"], counts)
     entry = {"counts": counts.astype(int).tolist(), "weight": weight}
     progression = Progression.from_card(entry)
@@ -87,7 +89,7 @@ def publish(network: HarmonyEnsemble, songs: list[Song], out: Path, seed: int, s
     }
     for name, (corpora, heard) in _BESIDE.items():
         some = [s for s in validation if s.corpus in corpora]
-        figures[name] = chord_figures(some, [heard_by(network, s, heard) for s in some], progression)
+        figures[name] = chord_figures(some, [heard_by(run, s, heard) for s in some], progression)
     figures["human chords"] = {
         name: human_quality([s for s in validation if s.corpus == corpus])
         for name, corpus in (("POP909", "pop909"), ("OpenEWLD", "openewld"))

@@ -21,7 +21,7 @@ from training.harmony.network import OUTPUTS, HarmonyEnsemble, HarmonyNetwork
 RUNS = Path("training/runs/harmony")
 #: Networks that answer as one; each is trained by itself, with a seed of its own.
 MEMBERS = 2
-BATCH = 16
+EPOCHS, BATCH = 40, 16
 LEARNING_RATE = 2e-3
 #: Weight of each head's loss.
 LOSS = {"chord": 1.0, "colour": 0.3, "key": 0.3, "change": 0.2}
@@ -96,7 +96,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder of the data sets")
     parser.add_argument("--out", type=Path, default=Path("models/harmony"))
-    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     songs = load_songs(args.data, RUNS)

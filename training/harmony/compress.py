@@ -33,9 +33,10 @@ _COLUMNS = {
 }
 _PROSE = f"""
 Every form is scored on one in {_SONGS} of POP909's validation songs, before decoding; keys from all
-tracks. *int8 weights* ship, in both files: float arithmetic, so ONNX and TFLite hear the same chords. *Dynamic
-int8* rounds the inputs of every product, too. The pruned networks were trained on for {_TUNING[0]} batches each,
-one after the other; their files stay as large, because dense kernels do not skip zeros.
+tracks. *int8 weights* ship, in both files: float arithmetic, so ONNX and TFLite hear the same chords.
+*Dynamic int8* rounds the inputs of every product, too. The pruned networks were trained on for
+{_TUNING[0]} batches each, one after the other; their files stay as large, because dense kernels do not skip
+zeros.
 """
 
 

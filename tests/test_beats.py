@@ -31,6 +31,13 @@ def phase(onset: np.ndarray, duration: np.ndarray, meters: tuple[Meter, ...]) ->
     return beats.phase_of(notes, beats.beat_grid(Score((Track(notes=notes),), meters=meters)))
 
 
+def test_bars_of_one_beat_count_as_quarters_of_one():
+    meters = (Meter(0, 1, 4), Meter(960, 3, 4), Meter(4 * 960, 1, 4))
+    grid = beats.beat_grid(Score(meters=meters), 10 * 960)
+    assert grid.bar_beats.tolist() == [4, 3, 3, 3, *[4] * 6]
+    assert np.flatnonzero(grid.bar_begins).tolist() == [0, 1, 4, 8]
+
+
 @pytest.mark.parametrize("meters", [NO_BARS, FOUR])
 @pytest.mark.parametrize("length", [1, 2, 4])
 @pytest.mark.parametrize("sounding", [0.1, 0.5, 0.75, 1, 4])

@@ -222,6 +222,19 @@ def test_a_long_silence_before_the_first_note_is_an_introduction_with_chords():
     assert result.report["introduction"]["beats"] == 11
 
 
+def test_an_introduction_whose_chords_the_file_has_is_none_to_find():
+    markers = tuple(Text(tick, 6, label) for tick, label in ((0, "C"), (7680, "F"), (11520, "C")))
+    result = run(tune(start=2 * 3840 + 2880, texts=markers))
+    assert labels(result) == [(0, "C"), (7680, "F"), (11520, "C")]
+    assert "introduction" not in result.report
+
+
+def test_two_bars_of_one_beat_are_no_introduction():
+    result = run(tune(start=3 * 960, meter=(1, 4)))
+    assert labels(result)[0][0] == 3 * 960
+    assert "introduction" not in result.report
+
+
 def test_seventh_chords_can_be_left_out():
     def widest(**changes):
         found = chords_of_record(run(pop_song(), ["melody", "other", "chords"], **changes).record)[1]

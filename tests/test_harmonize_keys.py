@@ -169,6 +169,16 @@ def test_key_signatures_by_setting(choice, own, expected):
     assert (("auto", "never").count(choice) and expected != [(0, 2), (7680, 4)]) == ("reason" in report)
 
 
+def test_six_flats_are_the_signature_of_the_key_that_is_heard_as_f_sharp_major():
+    score = replace(tune(), keys=(KeySignature(0, -6, False),))
+    regions = [Region(0, Key(6, "major")), Region(7680, Key(8, "major")), Region(11520, Key(6, "major"))]
+    made, report = with_signatures(score, regions[:1], "auto", clear=True)
+    assert made.keys == score.keys
+    assert "reason" not in report
+    made, report = with_signatures(score, regions, "auto", clear=True)
+    assert [k.tick for k in made.keys] == [0, 7680, 11520]
+
+
 def test_a_move_to_the_relative_key_needs_no_signature():
     regions = [Region(0, Key(9, "minor")), Region(7680, Key(0, "major"))]
     made, report = with_signatures(replace(tune(), keys=()), regions, "auto", clear=True)

@@ -16,6 +16,8 @@ GATHERED = 0.6
 #: Largest distance of the grid from the sixteenths and from the thirds, in beats, that counts as agreement.
 #: Onsets of swing lie early or late of the thirds of their own grid by up to that much.
 _AGREES = {4: 0.04, 3: 0.08}
+#: Beats of a bar where the meter tells no bars (1/4).
+_USUAL_BEATS = 4
 #: Distance from a beat, in beats, within which a note counts as being on it.
 _NEAR = 0.08
 #: Lengths in beats that part sixteenths, eighths, dotted eighths, quarters, halves and what is longer.
@@ -68,6 +70,18 @@ class Grid:
 
     def __len__(self) -> int:
         return len(self.ticks) - 1
+
+    @property
+    def bar_beats(self) -> np.ndarray:
+        """The beats of each beat's bar, (beats,); four where bars of one beat tell nothing of the meter."""
+        return np.where(self.count > 1, self.count, _USUAL_BEATS)
+
+    @property
+    def bar_begins(self) -> np.ndarray:
+        """Whether a bar begins at each beat, bool, (beats,); every fourth one of several bars of one beat."""
+        beat = np.arange(len(self))
+        since = beat - np.maximum.accumulate(np.where(self.count > 1, beat, -1)) - 1
+        return (self.number == 0) & ((self.count > 1) | (since % _USUAL_BEATS == 0))
 
 
 def beat_grid(score: Score, until_tick: int | None = None) -> Grid:

@@ -93,9 +93,6 @@ def apply(
         reason = "the notes do not lie on the file's beats, so the chords follow the notes"
         report["grid"] = {"moved_beats": round(phase, 3), "reason": reason}
     extension = extension_of(record)
-    if introduction := parts.introduction_beats(grid):
-        reason = "the notes begin late, so chords were found for an introduction, too"
-        report["introduction"] = {"beats": introduction, "reason": reason}
     spans = holds(kept, grid, None if extension is None else extension.start)
     fixed = fixed_classes(kept, spans, parts.first_beat(grid), grid)
     if kept:
@@ -104,11 +101,16 @@ def apply(
     if settings["inversions"]:
         chords = with_basses(chords, grid, parts.accompaniment, parts.melody)
     symbols, found = merge(chords, grid, kept, spans, keys)
+    introduction = parts.introduction_beats(grid)
+    if introduction and any(s.tick < int(grid.ticks[introduction]) for s in found):
+        reason = "the notes begin late, so chords were found for an introduction, too"
+        report["introduction"] = {"beats": introduction, "reason": reason}
     if settings["reharmonize"] > 0:
         symbols, report["reharmonized"] = substitute(symbols, keys, parts, grid, settings, seed)
         report["skipped"] += _not_reharmonized(parts, report["reharmonized"])
-        found = [s for s in symbols if s not in kept]
-        removed = [*removed, *(s for s in kept if s not in symbols)]
+        before, now = set(kept), set(symbols)
+        found = [s for s in symbols if s not in before]
+        removed = [*removed, *(s for s in kept if s not in now)]
     if removed and source not in (None, *REMOVABLE):
         reason = f"the chords that were replaced stand in the file's {source}, too, which were left alone"
         report["skipped"].append({"removed_chords": len(removed), "reason": reason})

@@ -62,7 +62,9 @@ class Melody:
             if share < min(_LEAST_TONES, share_before) - 1e-9:
                 return None
         gain = sounds @ (consonance_with(new) - consonance_with(old))[tone] / sounds.sum()
-        return None if gain < -_MOST_FALL else float(gain)
+        # Rounded, so that the last digits cannot decide.
+        gain = round(float(gain), 6)
+        return None if gain < -_MOST_FALL else gain
 
 
 class Accompaniment:

@@ -23,8 +23,6 @@ from segue.harmonize.vocabulary import COLOURS, chord_of, classes_of
 from segue.runtime import Model, log_softmax
 
 _FORBIDDEN = -1e9
-#: Beats of a bar where the meter tells no bars (1/4).
-_USUAL_BEATS = 4
 #: Log probability of any other class where the chord is known.
 _KNOWN = -50.0
 
@@ -128,17 +126,19 @@ def posteriors(emission: np.ndarray, change: np.ndarray, progression: Progressio
     makes the likeliest piece.
     """
     move, leave, stay = _weighted(change, progression)
-    moves = np.exp(move)[None] * np.exp(leave)[:, None, None]
-    diagonal = np.arange(MAJMIN_CLASSES)
-    moves[:, diagonal, diagonal] = np.exp(stay)[:, None]
+    # Where staying is no move, its own probability takes the place of the diagonal.
+    move = np.exp(move)
+    np.fill_diagonal(move, 0)
+    leave, stay = np.exp(leave), np.exp(stay)
     heard = np.exp(emission - emission.max(axis=1, keepdims=True))
     forward, backward = np.empty_like(heard), np.ones_like(heard)
     forward[0] = heard[0] / heard[0].sum()
     for t in range(1, len(heard)):
-        forward[t] = (forward[t - 1] @ moves[t]) * heard[t]
+        forward[t] = (leave[t] * (forward[t - 1] @ move) + stay[t] * forward[t - 1]) * heard[t]
         forward[t] /= forward[t].sum()
     for t in range(len(heard) - 2, -1, -1):
-        backward[t] = moves[t + 1] @ (backward[t + 1] * heard[t + 1])
+        after = backward[t + 1] * heard[t + 1]
+        backward[t] = leave[t + 1] * (move @ after) + stay[t + 1] * after
         backward[t] /= backward[t].sum()
     both = forward * backward
     return both / both.sum(axis=1, keepdims=True)
@@ -174,8 +174,7 @@ def stretches(changes: np.ndarray, grid: Grid) -> np.ndarray:
     starts = np.append(True, changes)
     beat = np.arange(len(grid))
     since = beat - np.maximum.accumulate(np.where(starts, beat, 0))
-    count = np.where(grid.count > 1, grid.count, _USUAL_BEATS)
-    bars = np.where(grid.place[:, 2] > 0, grid.number == 0, since % count == 0)
+    bars = np.where(grid.place[:, 2] > 0, grid.number == 0, since % grid.bar_beats == 0)
     return np.flatnonzero(starts | bars)
 
 

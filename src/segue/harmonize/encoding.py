@@ -23,6 +23,7 @@ import numpy as np
 
 from segue import windows
 from segue.beats import Grid
+from segue.ingest.key import KEY_PROFILES
 
 MELODY = slice(0, 48)
 ONSETS = slice(48, 96)
@@ -39,11 +40,6 @@ MARGIN = 32
 
 #: Slots a beat in which the melody is told apart and the lowest note is looked for.
 SLOTS = 4
-
-# Key profiles of Albrecht and Shanahan (2013), "The use of large corpora to train a new type of key-finding
-# algorithm", Music Perception 31(1), from the tonic upwards.
-_MAJOR = (0.238, 0.006, 0.111, 0.006, 0.137, 0.094, 0.016, 0.214, 0.009, 0.080, 0.008, 0.081)
-_MINOR = (0.220, 0.006, 0.104, 0.123, 0.019, 0.103, 0.012, 0.214, 0.062, 0.022, 0.061, 0.052)
 
 
 def chroma_by_beat(notes: np.ndarray, boundaries: np.ndarray) -> np.ndarray:
@@ -162,8 +158,8 @@ def scale_fit(features: np.ndarray) -> np.ndarray:
     if not chroma.any():
         return np.zeros(12)
     rotated = np.stack([np.roll(chroma, -k) for k in range(12)])
-    major = _correlation(rotated, np.array(_MAJOR))
-    minor = np.roll(_correlation(rotated, np.array(_MINOR)), -9)
+    major = _correlation(rotated, KEY_PROFILES[0])
+    minor = np.roll(_correlation(rotated, KEY_PROFILES[12]), -9)
     return np.maximum(major, minor)
 
 

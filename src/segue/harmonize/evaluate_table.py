@@ -105,8 +105,8 @@ def _interval(right: np.ndarray, counted: np.ndarray) -> tuple[float, float]:
 def _changes(spoken: Sequence[tuple[Piece, list[Chord]]]) -> float:
     """Changes of chord a bar; bars of one beat tell nothing of the meter and count as quarters of one."""
     changes = sum(sum(a != b for a, b in pairwise(chords)) for _, chords in spoken)
-    beats = [np.where(piece.grid.count > 1, piece.grid.count, 4) for piece, _ in spoken]
-    return changes / max(float(sum((1 / count).sum() for count in beats)), 1e-9)
+    bars = sum(float((1 / piece.grid.bar_beats).sum()) for piece, _ in spoken)
+    return changes / max(bars, 1e-9)
 
 
 def _human_changes(pieces: Sequence[Piece]) -> dict[str, Any]:

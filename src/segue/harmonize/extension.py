@@ -41,7 +41,7 @@ def extension_of(record: Record) -> Extension | None:
 def unaccompanied(extension: Extension, parts: Parts, grid: Grid) -> Extension | None:
     """The part of an extension in which the accompaniment that led there is silent; None without one."""
     end = int(ends_of(parts.accompaniment).max(initial=-1))
-    bars = np.append(grid.ticks[:-1][grid.number == 0], grid.ticks[-1])
+    bars = np.append(grid.ticks[:-1][grid.bar_begins], grid.ticks[-1])
     before = int(np.searchsorted(bars, extension.start, "right")) - 1 - _SILENT_BARS
     if end < 0 or end <= bars[max(before, 0)]:
         return None

@@ -179,7 +179,7 @@ def with_signatures(
     if choice == "auto" and own:
         if len({(s.sharps, s.is_minor) for s in own}) > 1:
             return score, report | {"reason": "the file's own changes of key were kept"}
-        contradicted = own[0].sharps != signature_of(regions[0].key, 0).sharps
+        contradicted = not _sound_alike(own[0], signature_of(regions[0].key, 0))
         # No signature and C major are the same in many programs.
         if not (contradicted and own[0].sharps == 0 and not own[0].is_minor):
             kept = own
@@ -206,7 +206,12 @@ def _signatures(
     for region in regions[1:] if kept else regions:
         tick = int(bars[np.abs(bars - region.tick).argmin()])
         signature = signature_of(region.key, tick)
-        if last is None or (tick > last.tick and signature.sharps != last.sharps):
+        if last is None or (tick > last.tick and not _sound_alike(signature, last)):
             new.append(signature)
             last = signature
     return tuple(new)
+
+
+def _sound_alike(one: KeySignature, other: KeySignature) -> bool:
+    """Whether two signatures name the same notes, as six flats and six sharps do."""
+    return (one.sharps - other.sharps) % 12 == 0

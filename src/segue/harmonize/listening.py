@@ -53,7 +53,7 @@ class Parts:
     def introduction_beats(self, grid: Grid) -> int:
         """The beats of silence before the first note that are an introduction; 0 where there is none."""
         silent = self._silent_beats(grid)
-        return silent if np.count_nonzero(grid.number[: silent + 1] == 0) > _INTRODUCTION_BARS else 0
+        return silent if np.count_nonzero(grid.bar_begins[: silent + 1]) > _INTRODUCTION_BARS else 0
 
     def _silent_beats(self, grid: Grid) -> int:
         return max(int(np.searchsorted(grid.ticks, self.first_tick, "right")) - 1, 0)

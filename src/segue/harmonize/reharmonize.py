@@ -180,9 +180,9 @@ def _plan(
     """All substitutions that can be made, in the order of making: place, rule and the new chords."""
     above, below = Melody(melody, grid), Accompaniment(accompaniment)
     sounding = [i for i, span in enumerate(spans) if span.chord.is_chord]
-    tonics = [i for i in sounding if _is_tonic(spans[i].chord, keys[i])]
+    tonics = {i for i in sounding if _is_tonic(spans[i].chord, keys[i])}
     chords = [span.chord for span in spans]
-    now = _Progression(chords, list(chords), {*sounding[:1], *tonics[:1]})
+    now = _Progression(chords, list(chords), {*sounding[:1], *sorted(tonics)[:1]})
     rng = np.random.default_rng(seed)
     plan = []
     order = rng.permutation(len(spans)).tolist()

@@ -61,7 +61,7 @@ def holds(symbols: Sequence[Symbol], grid: Grid, extended_from: int | None) -> l
         return []
     first = np.searchsorted(grid.ticks[:-1], [s.tick for s in symbols], "left")
     stops = np.append(first[1:], len(grid))
-    bar = np.cumsum(grid.number == 0)
+    bar = np.cumsum(grid.bar_begins)
     bar = np.append(bar, bar[-1] + 1)
     between = bar[first[1:]] - bar[first[:-1]]
     longest = max(_LEAST_BARS, _LONGER * int(np.sort(between)[:-1].max(initial=0)))
@@ -86,7 +86,7 @@ def fixed_classes(
     """
     fixed = np.full(len(grid), -1)
     begin = spans[0][0] if spans else 0
-    if begin - first_beat < grid.count[first_beat]:
+    if begin - first_beat < grid.bar_beats[first_beat]:
         first_beat = max(first_beat, begin)
     fixed[:first_beat] = nearest_majmin_class(NO_CHORD)
     for symbol, (start, stop) in zip(symbols, spans, strict=True):

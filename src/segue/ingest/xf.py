@@ -12,26 +12,10 @@ _NONE = 0x7F
 _NO_CHORD = 0x22
 #: Suffixes of the chord types 00 to 21; an octave without a third (1E) is written as a power chord.
 _TYPES = (
-    *(
-        "",
-        "6",
-        "maj7",
-        "maj7#11",
-        "add9",
-        "maj9",
-        "69",
-        "aug",
-        "m",
-        "m6",
-        "m7",
-        "m7b5",
-        "m(add9)",
-        "m9",
-        "m11",
-    ),
-    *("m(maj7)", "m(maj9)", "dim", "dim7", "7", "7sus4", "7b5", "9", "7#11", "13", "7b9", "7b13", "7#9"),
-    *("maj7#5", "7#5", "5", "5", "sus4", "sus2"),
-)
+    "", "6", "maj7", "maj7#11", "add9", "maj9", "69", "aug", "m", "m6", "m7", "m7b5", "m(add9)", "m9", "m11",
+    "m(maj7)", "m(maj9)", "dim", "dim7", "7", "7sus4", "7b5", "9", "7#11", "13", "7b9", "7b13", "7#9",
+    "maj7#5", "7#5", "5", "5", "sus4", "sus2",
+)  # fmt: skip
 _ACCIDENTALS = ("bbb", "bb", "b", "", "#", "##", "###")
 
 

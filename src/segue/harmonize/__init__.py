@@ -76,7 +76,7 @@ def apply(
     grid, phase = beats_of(score, parts, follow=not kept)
     hearing = heard(models["harmony"], parts, grid)
     keys = find_keys(hearing, parts.chroma(grid), grid, score, record)
-    key = key_entry(main_key(keys, int(grid.ticks[-1])))
+    key = key_entry(main_key(keys, parts.first_tick, int(grid.ticks[-1])))
     report: dict[str, Any] = {
         "found": {
             "beats": len(grid),
@@ -116,7 +116,7 @@ def apply(
         report["skipped"].append({"removed_chords": len(removed), "reason": reason})
     harmonized = with_symbols(score, symbols, removed)
     harmonized, report["key_signatures"] = with_signatures(
-        harmonized, keys, settings["key_signatures"], is_clear(keys, hearing, grid)
+        harmonized, keys, settings["key_signatures"], is_clear(keys, hearing, grid, parts.first_tick)
     )
     report["changed"] = {"chords": len(found), "removed_chords": len(removed), "notes": 0}
     changes: dict[str, Any] = {

@@ -192,12 +192,27 @@ def test_known_chords_hold_and_lead_the_others():
     heard = hearing([[(7, -0.1)], [(7, -0.1)], [(0, -0.7), (9, -0.7)], [(0, -0.7), (9, -0.7)]])
     free = np.full(4, -1)
     for size in ("auto", "beat"):
-        assert find_classes(heard, bar_grid(), progression, size, free).tolist() == [7, 7, 0, 0]
+        assert find_classes(heard, bar_grid(), progression, size, free, False).tolist() == [7, 7, 0, 0]
         # A known E leads to A.
         fixed = np.array([4, 4, -1, -1])
-        assert find_classes(heard, bar_grid(), progression, size, fixed).tolist() == [4, 4, 9, 9]
-    assert find_classes(heard, bar_grid(), progression, "half", free).tolist() == [7, 7, 0, 0]
-    assert len(set(find_classes(heard, bar_grid(), progression, "bar", free).tolist())) == 1
+        assert find_classes(heard, bar_grid(), progression, size, fixed, False).tolist() == [4, 4, 9, 9]
+    assert find_classes(heard, bar_grid(), progression, "half", free, False).tolist() == [7, 7, 0, 0]
+    assert len(set(find_classes(heard, bar_grid(), progression, "bar", free, False).tolist())) == 1
+
+
+def test_a_melody_alone_changes_chords_at_bar_lines_rather_than_with_each_note():
+    grid = beats.beat_grid(Score((Track(),), meters=(Meter(0, 4, 4),)), 2 * 3840)
+    progression = Progression(move_from_counts(np.zeros((2, 2, 12))), 0.1)
+    chord = np.full((8, 25), -9.0)
+    # Heard by itself, the second beat is G and so is the second bar.
+    for beat, likely in enumerate([0, 7, 0, 0, 7, 7, 7, 7]):
+        chord[beat, [likely, 7 - likely]] = -0.2, -1.4
+    heard = Hearing(
+        chord=chord, colour=np.zeros((8, len(COLOURS))), change=np.full(8, 0.5), key=np.zeros((8, 24))
+    )
+    free = np.full(8, -1)
+    assert find_classes(heard, grid, progression, "auto", free, False).tolist() == [0, 7, 0, 0, 7, 7, 7, 7]
+    assert find_classes(heard, grid, progression, "auto", free, True).tolist() == [0, 0, 0, 0, 7, 7, 7, 7]
 
 
 def test_a_colour_that_the_vocabulary_lacks_counts_for_what_is_left():

@@ -39,6 +39,7 @@ from segue.harmonize.reharmonize import substitute
 from segue.harmonize.symbols import (
     REMOVABLE,
     Symbol,
+    as_notes,
     entries,
     fixed_classes,
     holds,
@@ -75,7 +76,14 @@ def apply(
     removed = [] if kept else existing
     grid, phase = beats_of(score, parts, follow=not kept)
     hearing = heard(models["harmony"], parts, grid)
-    keys = find_keys(hearing, parts.chroma(grid), grid, score, record)
+    extension = extension_of(record)
+    spans = holds(kept, grid, None if extension is None else extension.start)
+    told, hearing_told = parts, hearing
+    if kept and not len(parts.accompaniment):
+        # The symbols of a lead sheet tell its key as an accompaniment would.
+        told = Parts(parts.melody, as_notes(kept, spans, grid))
+        hearing_told = heard(models["harmony"], told, grid)
+    keys = find_keys(hearing_told, told.chroma(grid), grid, score, record)
     key = key_entry(main_key(keys, parts.first_tick, int(grid.ticks[-1])))
     report: dict[str, Any] = {
         "found": {
@@ -92,12 +100,10 @@ def apply(
     if phase:
         reason = "the notes do not lie on the file's beats, so the chords follow the notes"
         report["grid"] = {"moved_beats": round(phase, 3), "reason": reason}
-    extension = extension_of(record)
-    spans = holds(kept, grid, None if extension is None else extension.start)
     fixed = fixed_classes(kept, spans, parts.first_beat(grid), grid)
     if kept:
         report["skipped"].append(_kept(kept, fixed, grid))
-    chords = _decode(hearing, grid, fixed, models["harmony"], settings)
+    chords = _decode(hearing, grid, fixed, models["harmony"], settings, parts)
     if settings["inversions"]:
         chords = with_basses(chords, grid, parts.accompaniment, parts.melody)
     symbols, found = merge(chords, grid, kept, spans, keys)
@@ -116,7 +122,7 @@ def apply(
         report["skipped"].append({"removed_chords": len(removed), "reason": reason})
     harmonized = with_symbols(score, symbols, removed)
     harmonized, report["key_signatures"] = with_signatures(
-        harmonized, keys, settings["key_signatures"], is_clear(keys, hearing, grid, parts.first_tick)
+        harmonized, keys, settings["key_signatures"], is_clear(keys, hearing_told, grid, parts.first_tick)
     )
     report["changed"] = {"chords": len(found), "removed_chords": len(removed), "notes": 0}
     changes: dict[str, Any] = {
@@ -158,7 +164,7 @@ def hear_chords(score: Score, record: Record, model: Model) -> list[Symbol]:
     grid, hearing = heard_beats
     parts = parts_of(score, record)
     fixed = fixed_classes([], [], parts.first_beat(grid), grid)
-    chords = _decode(hearing, grid, fixed, model, _HEARD)
+    chords = _decode(hearing, grid, fixed, model, _HEARD, parts)
     keys = find_keys(hearing, parts.chroma(grid), grid, score, record)
     return merge(chords, grid, [], [], keys)[1]
 
@@ -167,10 +173,12 @@ def hear_chords(score: Score, record: Record, model: Model) -> list[Symbol]:
 _HEARD: Settings = {"grid": "auto", "vocabulary": "full"}
 
 
-def _decode(hearing: Hearing, grid: Grid, fixed: np.ndarray, model: Model, settings: Settings) -> list[Chord]:
+def _decode(
+    hearing: Hearing, grid: Grid, fixed: np.ndarray, model: Model, settings: Settings, parts: Parts
+) -> list[Chord]:
     """The chord of every beat by the settings `grid` and `vocabulary`."""
     progression = Progression.from_card(model.card["progression"])
-    classes = find_classes(hearing, grid, progression, settings["grid"], fixed)
+    classes = find_classes(hearing, grid, progression, settings["grid"], fixed, not len(parts.accompaniment))
     return find_colours(classes, hearing, grid, settings["grid"], settings["vocabulary"])
 
 

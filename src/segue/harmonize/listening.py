@@ -8,8 +8,7 @@ import numpy as np
 
 from segue.beats import Grid, beat_grid, phase_of, shift_grid
 from segue.harmonize.decode import Hearing, hear
-from segue.harmonize.encoding import encode, scale_of
-from segue.harmonize.floors import note_chroma
+from segue.harmonize.encoding import encode, note_chroma, scale_of
 from segue.runtime import Model
 from segue.score import Score, no_notes
 from segue.stage import Record
@@ -40,7 +39,7 @@ class Parts:
         return max(int(ends_of(p).max()) for p in (self.melody, self.accompaniment) if len(p))
 
     def chroma(self, grid: Grid) -> np.ndarray:
-        """How much each pitch class sounds in each beat, (beats, 12); see `floors`."""
+        """How much each pitch class sounds in each beat, (beats, 12); see `note_chroma`."""
         return note_chroma(self.melody, self.accompaniment, grid.ticks)
 
     def first_beat(self, grid: Grid) -> int:

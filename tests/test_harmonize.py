@@ -262,6 +262,14 @@ def test_chords_follow_notes_that_ignore_the_grid_of_the_file():
     assert labels(late)[1:] == [(pytest.approx(t, abs=2), c) for t, c in expected[1:]]
 
 
+def test_the_sheet_of_notes_that_ignore_the_grid_lies_on_beats():
+    sheets = [
+        run(tune(meter=(1, 4), start=start), lead_sheet=True, style="block").files["harmonize-chords.txt"]
+        for start in (960, 960 + 300)
+    ]
+    assert sheets[0] == sheets[1]
+
+
 @pytest.mark.parametrize(("start", "moved"), [(0, None), (240, 0.25), (480, -0.5)])
 def test_chords_follow_a_song_that_does_not_lie_on_the_beats_of_its_bars(start, moved):
     # On every beat but some, and on every fourth half beat.

@@ -147,7 +147,9 @@ def apply(
         report["changed"]["notes"] = report["track"]["notes"]
     files: dict[str, bytes] = {}
     if settings["lead_sheet"]:
-        files, report["lead_sheet"] = _lead_sheet(score, record, keys, symbols, parts)
+        files, report["lead_sheet"] = _lead_sheet(
+            score, record, keys, symbols, parts, round(phase * float(np.median(np.diff(grid.ticks))))
+        )
     if settings["figures"]:
         from segue.harmonize.pictures import harmony_picture
 
@@ -233,9 +235,12 @@ def _no_track_reason(parts: Parts, symbols: Sequence[Symbol], track: str, ends_e
 
 
 def _lead_sheet(
-    score: Score, record: Record, keys: Sequence[Region], symbols: Sequence[Symbol], parts: Parts
+    score: Score, record: Record, keys: Sequence[Region], symbols: Sequence[Symbol], parts: Parts, late: int
 ) -> tuple[dict[str, bytes], dict[str, Any]]:
-    """The files of the piece's lead sheet, and what the report says of it."""
+    """The files of the piece's lead sheet, and what the report says of it.
+
+    `late` is by how many ticks the beat of the notes follows that of the file; on the sheet they are one.
+    """
     # Complete hears through this package, so what is made of complete's parts is not imported above.
     from segue.complete.encoding import TICKS_PER_UNIT
     from segue.complete.line import melody_track
@@ -243,9 +248,11 @@ def _lead_sheet(
     from segue.harmonize.sheet import chords_text, make_sheet
 
     track, reason = melody_track(score, record, "auto")
-    notes = no_notes() if track is None else score.tracks[track].notes
+    notes = no_notes() if track is None else score.tracks[track].notes.copy()
+    notes["onset_tick"] = np.maximum(notes["onset_tick"] - late, 0)
+    chords = [(max(s.tick - late, 0), s.chord) for s in symbols]
     last = max(int(p["onset_tick"].max()) for p in (parts.melody, parts.accompaniment) if len(p))
-    sheet = make_sheet(score, notes, [(s.tick, s.chord) for s in symbols], last)
+    sheet = make_sheet(score, notes, chords, max(last - late, 0))
     # The key in which most of a bar lies.
     middles = [(bar.start + bar.stop) // 2 * TICKS_PER_UNIT for bar in sheet.bars]
     in_keys = [key_entry(key_at(keys, tick)) for tick in middles]

@@ -229,6 +229,13 @@ def test_an_introduction_whose_chords_the_file_has_is_none_to_find():
     assert "introduction" not in result.report
 
 
+def test_a_chord_behind_the_last_note_makes_no_track():
+    result = run(tune([60], texts=(Text(1920, 6, "C"),)))
+    assert labels(result) == [(1920, "C")]
+    assert len(result.score.tracks) == 1
+    assert result.report["skipped"][-1] == {"track": "chords", "reason": "no chord was found to play"}
+
+
 def test_two_bars_of_one_beat_are_no_introduction():
     result = run(tune(start=3 * 960, meter=(1, 4)))
     assert labels(result)[0][0] == 3 * 960

@@ -48,6 +48,7 @@ from segue.harmonize.symbols import (
     symbols_of,
     with_symbols,
 )
+from segue.harmonize.voicing import Span
 from segue.runtime import Model
 from segue.score import DEFAULT_TEMPO_US, Score, Tempo, no_notes
 from segue.stage import Record, Settings, StageResult
@@ -131,17 +132,17 @@ def apply(
         "chords": entries(symbols, keys),
     }
     end = None if extension is None else unaccompanied(extension, parts, grid)
-    reason = _no_track_reason(parts, symbols, settings["track"], end is not None)
+    sounding = spans_of(symbols, int(grid.ticks[-1]))
+    playing, taken_up = settings, {}
+    if end is not None and settings["track"] == "auto":
+        sounding = spans_within(sounding, end)
+        playing, taken_up = _taken_up(score, record, settings, end)
+    reason = _no_track_reason(parts, sounding, settings["track"], end is not None)
     if reason:
         report["skipped"].append({"track": "chords", "reason": reason})
     else:
-        sounding = spans_of(symbols, int(grid.ticks[-1]))
-        playing, told = settings, {}
-        if end is not None and settings["track"] == "auto":
-            sounding = spans_within(sounding, end)
-            playing, told = _taken_up(score, record, settings, end)
         tracks, report["track"] = chord_tracks(score, sounding, parts.melody, grid, playing, seed)
-        report["track"] |= told
+        report["track"] |= taken_up
         harmonized = replace(harmonized, tracks=(*harmonized.tracks, *tracks))
         changes["tracks"] = [*record.get("tracks", []), *map(record_entry, tracks)]
         report["changed"]["notes"] = report["track"]["notes"]
@@ -223,11 +224,11 @@ def _taken_up(
     return {**settings, **sound}, {"extension": {"from_tick": end.start, "reason": reason}}
 
 
-def _no_track_reason(parts: Parts, symbols: Sequence[Symbol], track: str, ends_early: bool) -> str | None:
+def _no_track_reason(parts: Parts, sounding: Sequence[Span], track: str, ends_early: bool) -> str | None:
     """Why no chord track is added, or None when one is. `ends_early`: the accompaniment is not to the end."""
     if track == "never":
         return "track is never"
-    if not any(s.chord.is_chord for s in symbols):
+    if not sounding:
         return "no chord was found to play"
     if track == "auto" and len(parts.accompaniment) and not ends_early:
         return "the piece has an accompaniment; set track: always to add one"

@@ -58,7 +58,9 @@ def decode_song(
 ) -> tuple[np.ndarray, list[Chord]]:
     """Class and chord of every beat, decoded as the stage does with `grid: auto`; `alone`: the melody is."""
     grid = song_grid(song)
-    classes = find_classes(hearing, grid, progression, "auto", np.full(len(song), -1), alone)
+    classes = find_classes(
+        hearing, grid, progression, "auto", np.full(len(song), -1), np.full(len(song), alone)
+    )
     return classes, find_colours(classes, hearing, grid, "auto", "full")
 
 

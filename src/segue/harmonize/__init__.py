@@ -181,7 +181,7 @@ def _decode(
 ) -> list[Chord]:
     """The chord of every beat by the settings `grid` and `vocabulary`."""
     progression = Progression.from_card(model.card["progression"])
-    classes = find_classes(hearing, grid, progression, settings["grid"], fixed, not len(parts.accompaniment))
+    classes = find_classes(hearing, grid, progression, settings["grid"], fixed, parts.alone(grid))
     return find_colours(classes, hearing, grid, settings["grid"], settings["vocabulary"])
 
 

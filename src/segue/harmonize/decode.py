@@ -26,8 +26,8 @@ _FORBIDDEN = -1e9
 #: Log probability of any other class where the chord is known.
 _KNOWN = -50.0
 #: Where the melody is alone, each of its notes on a beat could be a chord. There the progression counts so
-#: many times as much as with an accompaniment, and a change within a bar costs so many nats beside. Chosen on
-#: validation songs (docs/harmonize.md).
+#: many times as much as with an accompaniment, and a change within a bar costs so many nats beside, also
+#: where an accompaniment is silent for a while. Chosen on validation songs (docs/harmonize.md).
 _ALONE_WEIGHT = 2.0
 _ALONE_WITHIN_BAR = 1.2
 
@@ -190,13 +190,13 @@ def stretches(changes: np.ndarray, grid: Grid) -> np.ndarray:
 
 
 def find_classes(
-    hearing: Hearing, grid: Grid, progression: Progression, size: str, fixed: np.ndarray, alone: bool
+    hearing: Hearing, grid: Grid, progression: Progression, size: str, fixed: np.ndarray, alone: np.ndarray
 ) -> np.ndarray:
     """The majmin class of every beat, int64, shape (beats,).
 
     `fixed` (beats,) names classes that are known already, -1 elsewhere. With size "beat" every beat takes
     the class that is likeliest there in all progressions of the piece; else the likeliest progression counts,
-    which changes less within bars where the melody is `alone`.
+    which changes less within bars where the melody is `alone` (beats,), and more so if it is everywhere.
     """
     chord = hearing.chord.copy()
     known = np.flatnonzero(fixed >= 0)
@@ -205,10 +205,9 @@ def find_classes(
     if size == "beat":
         return np.round(posteriors(chord, hearing.change, progression), 6).argmax(axis=1)
     cells = cells_of(grid, size)
-    cost = np.zeros(len(cells))
-    if alone:
-        downbeat, _, known = grid.place[cells].T
-        cost = _ALONE_WITHIN_BAR * ((known > 0) & (downbeat == 0))
+    downbeat, _, known = grid.place[cells].T
+    cost = _ALONE_WITHIN_BAR * (alone[cells] & (known > 0) & (downbeat == 0))
+    if alone.all():
         progression = replace(progression, weight=_ALONE_WEIGHT * progression.weight)
     path = viterbi(np.add.reduceat(chord, cells), hearing.change[cells], progression, cost)
     return np.repeat(path, np.diff(np.append(cells, len(grid))))

@@ -51,8 +51,8 @@ def test_a_third_alone_tells_major_from_minor_and_a_missing_fifth_costs_nothing(
 
 
 def test_an_unclear_beat_keeps_the_chord_before_it():
-    clear, cluster = [72, 64, 55, 48], [73, 62, 56, 49 + 6]
-    assert rule(*([(1, a), (1, b)] for a, b in zip(clear, cluster, strict=True)))[1] in ("C", "C#", "Db")
+    clear, cluster = [72, 64, 55, 48], [73, 62, 56, 55]
+    assert rule(*([(1, a), (1, b)] for a, b in zip(clear, cluster, strict=True))) == ["C", "C"]
     silent = rule([(1, 72), (1, 72)], [(1, 64)], [(1, 55)], [(1, 48)])
     assert silent[0] == "C"
     assert silent[1] == "C"
@@ -75,7 +75,8 @@ def test_hymns_and_chorales_are_read_whole():
 
 
 def song(name, beats, chord=0, grams=()):
-    notes = make_notes(np.arange(beats) * BEAT, BEAT, 60 + np.arange(beats) % 12, 80)
+    """A song of one chord whose melody repeats the chord's root."""
+    notes = make_notes(np.arange(beats) * BEAT, BEAT, np.full(beats, 60 + chord % 12), 80)
     ticks = np.arange(beats + 1) * BEAT
     labels = [chord_of(chord, 0).harte()] * beats
     return Song(
@@ -98,6 +99,7 @@ def test_every_pass_has_as_many_windows_and_labels_turn_with_the_notes():
     songs = [song(f"pop909/{i:03d}", 100 + 40 * i, chord=i) for i in range(20)]
     sizes = {sum(1 for _ in epoch(songs, 4, np.random.default_rng(seed))) for seed in range(5)}
     assert len(sizes) == 1
+    turned = set()
     for features, labels in epoch(songs, 4, np.random.default_rng(1)):
         assert features.shape == (4, WINDOW, FEATURES)
         heard = features[..., PRESENCE].any(axis=-1)
@@ -106,8 +108,13 @@ def test_every_pass_has_as_many_windows_and_labels_turn_with_the_notes():
         assert (labels["key"] == IGNORE).all()
         for row in range(4):
             known = labels["chord"][row][labels["chord"][row] != IGNORE]
+            sounding = features[row][..., MELODY].reshape(-1, 12).sum(axis=0)
             assert len(set(known.tolist())) == 1
+            assert np.flatnonzero(sounding).tolist() == [known[0] % 12]
+            turned.add(int(known[0]))
         assert features[..., MELODY][~heard].sum() == 0
+    # Not every time to the scale that fits best.
+    assert len(turned) > 4
 
 
 def test_labels_are_turned_by_semitones_within_their_mode():

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from functools import partial
 
+from segue.transfer.kit import STYLES
 from training.transfer.drums.data import load_drums
 from training.transfer.drums.evaluate import MEASURES, evaluate
 from training.transfer.drums.fit import fit
@@ -114,7 +115,7 @@ def main() -> None:
         fitted,
         export,
         args.run / "draft",
-        partial(evaluate, pieces),
+        lambda model, **settings: evaluate(pieces, {"drums": model}, STYLES, **settings),
         MEASURES,
         {"skeleton_withheld": {"drum_skeleton": False}, "temperature_0": {"temperature": 0.0}},
     )

@@ -137,6 +137,14 @@ def library(parts: Iterable[Part]) -> BarLibrary:
     )
 
 
+def silent_bars(part: Part) -> np.ndarray:
+    """Bars of the part in which no note begins, bool (bars,)."""
+    onset = part.notes["onset_tick"].astype(np.int64)
+    bar = np.searchsorted(part.bars, onset + _TOLERANCE, "right") - 1
+    bars = len(part.bars) - 1
+    return np.bincount(np.clip(bar, 0, bars - 1), minlength=bars) == 0
+
+
 def choose_bars(part: Part, of: BarLibrary, silent: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """For each bar of the part the bar of the library that is played, int64 (bars,); -1 where `silent`."""
     chords, _ = describe(part)

@@ -17,9 +17,8 @@ from segue.score import bar_starts
 from segue.transfer import apply
 from segue.transfer.agreement import chord_agreement
 from segue.transfer.ensemble import ENSEMBLES, cut_repeats
-from segue.transfer.grid import STEP_TICKS
 from segue.transfer.profiles import HISTOGRAMS, notes_a_beat, part_chroma, part_histograms, part_prints
-from segue.transfer.template import BarLibrary, Part, choose_bars, library, play
+from segue.transfer.template import BarLibrary, Part, choose_bars, library, play, silent_bars
 from training.transfer.pieces import Piece
 from training.transfer.protocol import Measurement, Music, sample
 from training.transfer.settings import stage_settings
@@ -66,9 +65,7 @@ def part_of(piece: Piece) -> Part:
 def in_template(piece: Piece, of: BarLibrary, style: str, seed: int) -> Piece:
     """The piece with its accompaniment made of bars of the library; silent bars stay silent."""
     part = part_of(piece)
-    bar = np.searchsorted(part.bars, part.notes["onset_tick"] + STEP_TICKS // 2, "right") - 1
-    silent = np.bincount(np.clip(bar, 0, len(part.bars) - 2), minlength=len(part.bars) - 1) == 0
-    chosen = choose_bars(part, of, silent, np.random.default_rng(seed))
+    chosen = choose_bars(part, of, silent_bars(part), np.random.default_rng(seed))
     track = piece.score.tracks[1].with_notes(cut_repeats(play(part, chosen, of)))
     score = replace(piece.score, tracks=(piece.score.tracks[0], track))
     return replace(

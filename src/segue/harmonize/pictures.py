@@ -2,8 +2,7 @@
 
 Conventions
 -----------
-- A *system* is a row of the picture: eight bars, more of short ones (up to `LEAST_QUARTERS`), fewer of long
-  ones (`MOST_QUARTERS` at the most). One scale holds for the whole picture, so that equal lengths look equal.
+- A *system* is a row of the picture with a piano roll of its own (`segue.roll`).
 - Text that would run into its neighbour gives way: a chord symbol that has no room up to the next chord
   shrinks to `SMALLEST` pixels, and where that is not enough it is left out and counted; its colour stays. A
   chord that goes on into the next system is named there again.
@@ -14,7 +13,7 @@ Conventions
 from __future__ import annotations
 
 import colorsys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,19 +22,25 @@ import numpy as np
 from segue import svg
 from segue.chords import note_name, parse_chord
 from segue.harmonize.listening import Parts, parts_of
-from segue.score import TICKS_PER_QUARTER, Score, bar_starts, meters_from_zero
+from segue.roll import (
+    LEFT,
+    NUMBERS,
+    RIGHT,
+    WIDTH,
+    Roll,
+    scale_of,
+    systems_of,
+    text_width,
+    thickness_of,
+)
+from segue.score import Score, bar_starts, meters_from_zero
 from segue.stage import Record
 
-WIDTH, LEFT, RIGHT, TOP = 1200, 46, 20, 84
-BARS, LEAST_QUARTERS, MOST_QUARTERS = 8, 24, 36
-#: Heights of the parts of a system, from above: keys, symbols, numerals, roll (at most), bar numbers, space.
-KEYS, SYMBOLS, NUMERALS, ROLL, NUMBERS, SPACE = 16, 19, 14, 132, 15, 14
-#: Height of a semitone in pixels.
-THICKEST, THINNEST = 4.0, 1.5
+TOP = 84
+#: Heights of the parts of a system, from above: keys, symbols, numerals, roll (at most), and the space below.
+KEYS, SYMBOLS, NUMERALS, ROLL, SPACE = 16, 19, 14, 132, 14
 #: Sizes of chord symbols, and the room between two of them.
 LARGEST, SMALLEST, ROOM = 14, 9, 5
-#: Width of letters as a share of the size of the type, on the safe side of common sans-serif faces.
-_WIDE, _NARROW, _CAPITAL, _USUAL = 0.9, 0.36, 0.74, 0.6
 
 
 @dataclass(frozen=True)
@@ -66,19 +71,6 @@ class Placed:
         return self.x + text_width(self.span.label, self.size)
 
 
-def text_width(text: str, size: float) -> float:
-    """How wide a text is at most, in pixels."""
-
-    def share(letter: str) -> float:
-        if letter in "mMWw%@":
-            return _WIDE
-        if letter in "ijlIt.,/|() ":
-            return _NARROW
-        return _CAPITAL if letter.isupper() else _USUAL
-
-    return size * sum(map(share, text))
-
-
 def harmony_picture(score: Score, record: Record) -> bytes | None:
     """The piece with the chords and keys of its record, as SVG; None for a piece without pitched notes."""
     parts = parts_of(score, record)
@@ -86,11 +78,11 @@ def harmony_picture(score: Score, record: Record) -> bytes | None:
         return None
     everything = np.concatenate([parts.melody, parts.accompaniment])
     bars = bar_starts(score, max(parts.last_tick, *(int(c["tick"]) + 1 for c in _entries(record)), 1))
-    systems = list(_systems(bars))
+    systems = list(systems_of(bars))
     chords, keys = chord_spans(record, int(bars[-1])), key_spans(record, int(bars[-1]))
-    scale = (WIDTH - LEFT - RIGHT) / max(int(s[-1] - s[0]) for s in systems)
+    scale = scale_of(systems)
     low, high = int(everything["pitch"].min()) - 1, int(everything["pitch"].max()) + 1
-    thickness = min(max(ROLL / (high - low + 1), THINNEST), THICKEST)
+    thickness = thickness_of(low, high, ROLL)
     has_numerals = any(chord.short for chord in chords)
     height = KEYS + SYMBOLS + NUMERALS * has_numerals + thickness * (high - low + 1) + NUMBERS + SPACE
     elements: list[str] = []
@@ -98,7 +90,8 @@ def harmony_picture(score: Score, record: Record) -> bytes | None:
     for number, system in enumerate(systems):
         first_bar = int(np.searchsorted(bars, system[0])) + 1
         top = TOP + number * height
-        page = _System(system, first_bar, top, scale, low, high, thickness, has_numerals)
+        above = KEYS + SYMBOLS + NUMERALS * has_numerals
+        page = _System(Roll(system, first_bar, top + above, scale, low, high, thickness), top)
         placed = place_symbols(chords, int(system[0]), int(system[-1]), scale)
         shown |= {label.span for label in placed if label.size}
         elements += page.elements(parts, chords, keys, placed)
@@ -139,21 +132,6 @@ def _entries(record: Record) -> list[dict[str, Any]]:
     return sorted(record.get("chords") or (), key=lambda entry: int(entry["tick"]))
 
 
-def _systems(bars: np.ndarray) -> Iterator[np.ndarray]:
-    """The bar lines of each system, its end among them."""
-    first = 0
-    while first < len(bars) - 1:
-        last = first + 1
-        while last < len(bars) - 1:
-            length = (bars[last] - bars[first]) / TICKS_PER_QUARTER
-            longer = (bars[last + 1] - bars[first]) / TICKS_PER_QUARTER
-            if longer > MOST_QUARTERS or (last - first >= BARS and length >= LEAST_QUARTERS):
-                break
-            last += 1
-        yield bars[first : last + 1]
-        first = last
-
-
 def place_symbols(chords: Sequence[Span], start: int, stop: int, scale: float) -> list[Placed]:
     """The chord symbols of the system between two ticks, at `scale` pixels a tick.
 
@@ -171,16 +149,10 @@ def place_symbols(chords: Sequence[Span], start: int, stop: int, scale: float) -
 
 @dataclass(frozen=True)
 class _System:
-    """Where a system lies: its bar lines, the number of its first bar, its top, and its scales."""
+    """A system: its piano roll, and the top of what lies above that."""
 
-    bars: np.ndarray
-    first_bar: int
+    roll: Roll
     top: float
-    scale: float
-    low: int
-    high: int
-    thickness: float
-    has_numerals: bool
 
     def elements(
         self,
@@ -191,82 +163,39 @@ class _System:
     ) -> list[str]:
         """All of the system, what lies behind first."""
         return [
-            *(self._area(c, self.roll, self.floor, "chord") for c in self._inside(chords)),
+            *(self._area(c, self.roll.top, self.roll.floor, "chord") for c in self._inside(chords)),
             *self._keys(self._inside(keys)),
-            *self._lines(),
-            self._bars_of(parts.accompaniment, "before"),
-            self._bars_of(parts.melody, "after"),
+            *self.roll.lines(),
+            self.roll.notes(parts.accompaniment, "before"),
+            self.roll.notes(parts.melody, "after"),
             *self._labels(placed),
         ]
 
-    @property
-    def roll(self) -> float:
-        """Top of the piano roll."""
-        return self.top + KEYS + SYMBOLS + NUMERALS * self.has_numerals
-
-    @property
-    def floor(self) -> float:
-        """Bottom of the piano roll."""
-        return self.roll + self.thickness * (self.high - self.low + 1)
-
-    def _x(self, tick: float) -> float:
-        clipped = min(max(tick, float(self.bars[0])), float(self.bars[-1]))
-        return LEFT + self.scale * (clipped - float(self.bars[0]))
-
     def _inside(self, spans: Sequence[Span]) -> list[Span]:
-        return [s for s in spans if s.root is not None and s.start < self.bars[-1] and s.stop > self.bars[0]]
+        return [
+            s
+            for s in spans
+            if s.root is not None and s.start < self.roll.bars[-1] and s.stop > self.roll.bars[0]
+        ]
 
     def _area(self, span: Span, top: float, bottom: float, kind: str) -> str:
-        x, stop = self._x(span.start), self._x(span.stop)
+        x, stop = self.roll.x(span.start), self.roll.x(span.stop)
         return svg.area(x, top, stop - x, bottom - top, f"{kind} fifth{(span.root or 0) * 7 % 12}")
 
     def _keys(self, keys: Sequence[Span]) -> list[str]:
         elements = []
         for key in keys:
             elements.append(self._area(key, self.top, self.top + KEYS - 3, "key"))
-            x, stop = self._x(key.start) + 4, self._x(key.stop)
+            x, stop = self.roll.x(key.start) + 4, self.roll.x(key.stop)
             text = next((t for t in (key.label, key.short) if x + text_width(t, 11) <= stop), "")
             if text:
                 elements.append(svg.text(x, self.top + 10, text, size=11))
         return elements
 
-    def _lines(self) -> list[str]:
-        """Lines at every C and at every bar, with their names and numbers."""
-        elements = []
-        for pitch in range(-(-self.low // 12) * 12, self.high + 1, 12):
-            y = self._y(pitch)
-            elements.append(svg.line(LEFT, y, self._x(self.bars[-1]), y, "grid"))
-            elements.append(svg.text(LEFT - 6, y + 3, f"C{pitch // 12 - 1}", "muted", 9, "end"))
-        free = 0.0
-        for i, tick in enumerate(self.bars.tolist()):
-            x = self._x(tick)
-            elements.append(svg.line(x, self.roll, x, self.floor, "axis"))
-            number = str(self.first_bar + i)
-            if i < len(self.bars) - 1 and x >= free:
-                elements.append(svg.text(x, self.floor + 11, number, "muted", 10))
-                free = x + text_width(number, 10) + 3
-        return elements
-
-    def _y(self, pitch: np.ndarray | float) -> np.ndarray | float:
-        """Middle of a pitch's row."""
-        return self.roll + (self.high - pitch + 0.5) * self.thickness
-
-    def _bars_of(self, notes: np.ndarray, colour: str) -> str:
-        start = notes["onset_tick"].astype(np.int64)
-        stop = start + notes["duration_tick"]
-        inside = (start < self.bars[-1]) & (stop > self.bars[0])
-        begin, end = (
-            LEFT + self.scale * (np.clip(t[inside], self.bars[0], self.bars[-1]) - self.bars[0])
-            for t in (start, stop)
-        )
-        y = self._y(notes["pitch"][inside].astype(float))
-        # Never thinner than can be seen; a little short of its end, so that repeated notes stay apart.
-        return svg.bars(begin, y, np.maximum(end - begin - 1, 1.5), colour, max(self.thickness - 0.5, 1.5))
-
     def _labels(self, placed: Sequence[Placed]) -> list[str]:
         elements = []
         line = self.top + KEYS + SYMBOLS - 5
-        limits = [*(label.x for label in placed[1:]), self._x(self.bars[-1])]
+        limits = [*(label.x for label in placed[1:]), self.roll.x(self.roll.bars[-1])]
         for label, limit in zip(placed, limits, strict=False):
             colour = "ink" if label.is_new else "muted"
             if label.size:

@@ -1,9 +1,10 @@
-"""The grid of the transfer stage: bars cut into units of four steps, in any meter.
+"""The grid of the transfer stage: bars cut into units of a quarter or a felt beat, in any meter.
 
 Conventions
 -----------
-- A *step* is a sixteenth note. A *unit* is up to four steps and never crosses a bar line; the last unit of a
-  bar is short where the bar's steps are no multiple of four.
+- A *unit* never crosses a bar line; the last unit of a bar is short where the bar is no multiple of it.
+- `pitched_grid` has units of a quarter with six steps: the four sixteenths, and the second and third eighth
+  of a triplet. The notes of one unit lie either on its sixteenths or on its thirds.
 - `beat_grid` is for drums: in compound meters (6/8, 9/8, 12/8) a unit is a felt beat and its four steps lie
   at the eighths and before the last one, which is how a drummer plays a four-step pattern with a shuffle.
 - The *phase* of a piece is how far its notes lie behind the written grid as a whole, in ticks; steps are
@@ -19,7 +20,15 @@ import numpy as np
 from segue.score import TICKS_PER_QUARTER, Score, bar_starts, meters_from_zero
 
 STEP_TICKS = TICKS_PER_QUARTER // 4
+#: Steps of a unit for drums.
 UNIT_STEPS = 4
+#: Steps of a unit for pitched parts: ticks within the quarter, and which of them are sixteenths and thirds.
+PITCHED_STEPS = 6
+_PITCHED_TICKS = np.array([0, 3, 4, 6, 8, 9]) * (STEP_TICKS // 3)
+_SIXTEENTHS, _THIRDS = np.array([0, 1, 3, 5]), np.array([0, 2, 4])
+#: A unit is a triplet where its notes lie on average this many ticks beside the sixteenths, and less than half
+#: as far beside the thirds.
+_TRIPLET_TICKS = 40
 _SHUFFLE_TICKS = np.array([0, 2, 4, 5]) * STEP_TICKS
 
 
@@ -29,7 +38,7 @@ class Grid:
 
     `bar_tick` (bars + 1,); `unit_tick` (units + 1,); `unit_bar`, `unit_in_bar`, `bar_units` (units,): index
     of the unit's bar, its place in it, and how many units the bar has; `compound` (units,) bool; `step_tick`
-    (steps,), `step_unit`, `step_in_unit` (steps,).
+    (steps,), `step_unit`, `step_in_unit` (steps,); `steps`: how many a whole unit has.
     """
 
     bar_tick: np.ndarray
@@ -41,6 +50,7 @@ class Grid:
     step_tick: np.ndarray
     step_unit: np.ndarray
     step_in_unit: np.ndarray
+    steps: int
 
     @property
     def units(self) -> int:
@@ -53,13 +63,30 @@ class Grid:
         return len(self.bar_tick) - 1
 
     def nearest_step(self, ticks: np.ndarray) -> np.ndarray:
-        """Index of the step nearest to each tick, the earlier one in a tie; same shape."""
-        middle = (self.step_tick[1:] + self.step_tick[:-1]) // 2
-        return np.searchsorted(middle, np.asarray(ticks, np.int64), "left")
+        """Index of the step nearest to each tick, the earlier one in a tie, (n,).
+
+        On a grid with thirds the ticks of a unit together decide whether it is a triplet.
+        """
+        ticks = np.asarray(ticks, np.int64)
+        if self.steps == UNIT_STEPS:
+            return self._nearest(ticks, np.arange(len(self.step_tick)))
+        straight = self._nearest(ticks, np.flatnonzero(np.isin(self.step_in_unit, _SIXTEENTHS)))
+        thirds = self._nearest(ticks, np.flatnonzero(np.isin(self.step_in_unit, _THIRDS)))
+        unit = self.step_unit[straight]
+        beside, beside_thirds = (
+            np.bincount(unit, np.abs(ticks - self.step_tick[step]), minlength=self.units)
+            for step in (straight, thirds)
+        )
+        far = beside > _TRIPLET_TICKS * np.bincount(unit, minlength=self.units)
+        return np.where((far & (beside_thirds < beside / 2))[unit], thirds, straight)
+
+    def _nearest(self, ticks: np.ndarray, among: np.ndarray) -> np.ndarray:
+        tick = self.step_tick[among]
+        return among[np.searchsorted((tick[1:] + tick[:-1]) // 2, ticks, "left")]
 
     def table(self) -> np.ndarray:
-        """Step index by unit and place in the unit, int64 (units, 4); -1 where a short unit has no step."""
-        table = np.full((self.units, UNIT_STEPS), -1, np.int64)
+        """Step index by unit and place in the unit, int64 (units, steps); -1 where a short unit has none."""
+        table = np.full((self.units, self.steps), -1, np.int64)
         table[self.step_unit, self.step_in_unit] = np.arange(len(self.step_tick))
         return table
 
@@ -67,24 +94,24 @@ class Grid:
 def in_pairs(grid: Grid) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """`unit_in_bar`, `bar_units` and `unit_bar`, with two successive bars of two units read as one of four.
 
-    For styles that were learned from bars of four units alone.
+    For models that were learned from bars of four units.
     """
     two = grid.bar_units == 2
     place = np.where(two, grid.unit_in_bar + 2 * (grid.unit_bar % 2), grid.unit_in_bar)
     return place, np.where(two, 4, grid.bar_units), np.where(two, grid.unit_bar // 2, grid.unit_bar)
 
 
-def sixteenth_grid(score: Score, phase: int = 0) -> Grid:
-    """Units of four sixteenths in every bar."""
-    return _build(score, phase, shuffle=False)
+def pitched_grid(score: Score, phase: int = 0) -> Grid:
+    """Units of a quarter in every bar, with sixteenths and thirds."""
+    return _build(score, phase, PITCHED_STEPS)
 
 
 def beat_grid(score: Score, phase: int = 0) -> Grid:
-    """Like `sixteenth_grid`, with felt beats as units in compound meters."""
-    return _build(score, phase, shuffle=True)
+    """Units of four sixteenths, in compound meters felt beats."""
+    return _build(score, phase, UNIT_STEPS)
 
 
-def _build(score: Score, phase: int, shuffle: bool) -> Grid:
+def _build(score: Score, phase: int, unit_steps: int) -> Grid:
     bars = bar_starts(score)
     meters = meters_from_zero(score)
     meter_ticks = np.array([m.tick for m in meters])
@@ -98,9 +125,9 @@ def _build(score: Score, phase: int, shuffle: bool) -> Grid:
     templates: dict[tuple[int, bool], tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
     for i, length in enumerate(np.diff(bars).tolist()):
         compound = bool(is_compound[meter_of_bar[i]])
-        key = (length, compound and shuffle)
+        key = (length, compound)
         if key not in templates:
-            templates[key] = _template(*key)
+            templates[key] = _template(length, _ticks_of_unit(compound, unit_steps))
         steps, unit, place = templates[key]
         step_parts.append(steps + bars[i])
         unit_parts.append(unit)
@@ -122,20 +149,26 @@ def _build(score: Score, phase: int, shuffle: bool) -> Grid:
         step_tick=step_tick + phase,
         step_unit=step_unit,
         step_in_unit=step_in_unit,
+        steps=unit_steps,
     )
 
 
-def _template(length: int, shuffle: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _ticks_of_unit(compound: bool, unit_steps: int) -> tuple[np.ndarray, int]:
+    """Ticks of the steps within a unit, and the unit's length."""
+    if unit_steps == PITCHED_STEPS:
+        return _PITCHED_TICKS, TICKS_PER_QUARTER
+    if compound:
+        return _SHUFFLE_TICKS, 6 * STEP_TICKS
+    return np.arange(UNIT_STEPS) * STEP_TICKS, TICKS_PER_QUARTER
+
+
+def _template(length: int, unit: tuple[np.ndarray, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Steps of one bar of `length` ticks: tick in the bar, unit in the bar, place in the unit."""
-    if shuffle:
-        beats = np.arange(0, length, 6 * STEP_TICKS)
-        steps = (beats[:, None] + _SHUFFLE_TICKS).ravel()
-        index = np.arange(len(steps))
-        inside = steps < length
-        return steps[inside], (index // UNIT_STEPS)[inside], (index % UNIT_STEPS)[inside]
-    steps = np.arange(0, length, STEP_TICKS)
+    within, unit_ticks = unit
+    steps = (np.arange(0, length, unit_ticks)[:, None] + within).ravel()
     index = np.arange(len(steps))
-    return steps, index // UNIT_STEPS, index % UNIT_STEPS
+    inside = steps < length
+    return steps[inside], (index // len(within))[inside], (index % len(within))[inside]
 
 
 def grid_phase(onset_tick: np.ndarray) -> int:

@@ -40,7 +40,7 @@ def _jaccard_distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.where(either > 0, 1 - both / np.maximum(either, 1), 0).astype(np.float32)
 
 
-def nearest_patterns(patterns: np.ndarray, codebook: np.ndarray) -> np.ndarray:
+def nearest_patterns(patterns: np.ndarray, codebook: np.ndarray, steps: int = 4) -> np.ndarray:
     """Index of the nearest pattern of the codebook for each pattern (n, bits): int64 (n,).
 
     An empty pattern is always pattern 0, and a pattern with onsets never is.
@@ -50,6 +50,6 @@ def nearest_patterns(patterns: np.ndarray, codebook: np.ndarray) -> np.ndarray:
     codes = np.zeros(len(rows), np.int64)
     for at in range(0, len(rows), 4096):
         part = rows[at : at + 4096]
-        codes[at : at + 4096] = pattern_distance(part, codebook[1:]).argmin(axis=1) + 1
+        codes[at : at + 4096] = pattern_distance(part, codebook[1:], steps).argmin(axis=1) + 1
     codes[~rows.any(axis=1)] = 0
     return codes[inverse.ravel()]

@@ -102,14 +102,20 @@ def slots_from_pitches(pitch: np.ndarray, chord_index: np.ndarray, chords: Seque
     return slots
 
 
+Key = tuple[int | None, bool]
+
+
 def pitches_from_slots(
-    slot: np.ndarray, chord_index: np.ndarray, chords: Sequence[Chord], tonic: int | None, minor: bool
+    slot: np.ndarray, chord_index: np.ndarray, chords: Sequence[Chord], keys: Sequence[Key]
 ) -> np.ndarray:
-    """MIDI pitch of each slot over its chord, int64 (n,); every chord index must name a real chord."""
+    """MIDI pitch of each slot over its chord, int64 (n,); every chord index must name a real chord.
+
+    `keys` has tonic (None: not known) and whether it is minor, one a chord.
+    """
     used = np.unique(chord_index)
     base = np.zeros(len(chords), np.int64)
     steps = np.zeros((len(chords), DEGREES), np.int64)
     for i in used.tolist():
         base[i] = base_pitch(chords[i].root)
-        steps[i] = intervals_of(chords[i], tonic, minor)
+        steps[i] = intervals_of(chords[i], *keys[i])
     return base[chord_index] + 12 * (slot // DEGREES) + steps[chord_index, slot % DEGREES]

@@ -1,0 +1,342 @@
+"""Writing an accompaniment phrase by phrase: several are drawn, and the one that fits best is kept.
+
+A phrase is four bars. All its drafts are drawn at once, as rows of one call of the network. A draft is judged by
+how near it brings the figures written so far to the profiles of the style, by how well its pitches agree with
+the chords (and the source, where there is one), and by how likely the network thinks it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from segue.chords import Chord
+from segue.metrics.style import BINS_PER_BEAT, LARGEST_INTERVAL, SPAN_BEATS
+from segue.runtime import Model, log_softmax
+from segue.score import TICKS_PER_QUARTER
+from segue.transfer.encoding import CELLS, GRID_BITS, HAND_SLOTS, LENGTHS, STYLE_SIZE
+from segue.transfer.grid import PITCHED_STEPS, STEP_TICKS, Grid
+from segue.transfer.patterns import unpack_patterns
+from segue.transfer.slots import HAND_SPLIT, Key, pitches_from_slots
+from segue.transfer.style import Profiles
+
+#: Patterns this many nats (before temperature) behind the most likely one are never drawn.
+_UNLIKELY = 3.5
+#: Logits are rounded to this many decimals, so that ONNX and TFLite decide alike.
+_DECIMALS = 3
+#: Drafts of a phrase, and bars in it.
+DRAFTS = 12
+_PHRASE_BARS = 4
+#: What counts how much when drafts are compared: likeness to the style's profiles, to the chords, and nats a
+#: unit. Tuned on validation pieces.
+_FIT, _CONTENT, _LIKELY = 1.0, 0.5, 0.02
+_ROWS = SPAN_BEATS * BINS_PER_BEAT
+_INTERVALS = 2 * LARGEST_INTERVAL + 1
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an accompaniment is written over.
+
+    `features` (units, FEATURES) with the style in them; `silent` (units,) bool: nothing is played there;
+    `step_chord` as from `encoding.chords_of_steps` for chords that begin at `starts`, each in its key of
+    `keys`; `content` (units, 12): the pitch classes that the part should sound (see `content_of`);
+    `tilt` by hand ("low", "high"): what a control adds to the logits of patterns, (1 or units, patterns).
+    """
+
+    grid: Grid
+    features: np.ndarray
+    silent: np.ndarray
+    step_chord: np.ndarray
+    starts: np.ndarray
+    chords: Sequence[Chord]
+    keys: Sequence[Key]
+    content: np.ndarray
+    tilt: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Written:
+    """The part by unit: `onsets` (units, steps, slots) bool, `velocity` (units, CELLS) as deviations from the
+    part's mean, `lengths` (units, CELLS) in sixteenths.
+    """
+
+    onsets: np.ndarray
+    velocity: np.ndarray
+    lengths: np.ndarray
+
+
+def content_of(
+    grid: Grid, step_chord: np.ndarray, chords: Sequence[Chord], source: np.ndarray
+) -> np.ndarray:
+    """The pitch classes that should sound in each unit, (units, 12): those of the chord, and as much again
+    those of the source's notes (a NOTE array, may be empty).
+    """
+    chroma = np.zeros((len(chords) + 1, 12))
+    for i, chord in enumerate(chords):
+        chroma[i, list(chord.pitch_classes)] = 1
+    out = np.zeros((grid.units, 12))
+    np.add.at(out, grid.step_unit, chroma[step_chord])
+    out /= np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-9)
+    own = _chroma(
+        np.zeros(len(source), np.int64),
+        source["onset_tick"].astype(np.int64),
+        source["onset_tick"].astype(np.int64) + source["duration_tick"],
+        source["pitch"].astype(np.int64),
+        grid.unit_tick,
+        1,
+    )[0]
+    return out + own / np.maximum(np.linalg.norm(own, axis=1, keepdims=True), 1e-9)
+
+
+def chord_end_of(
+    pitch: np.ndarray, chord: np.ndarray, starts: np.ndarray, chords: Sequence[Chord]
+) -> np.ndarray:
+    """The tick by which each note must end: its chord's end, or the next chord's where it belongs to that."""
+    far = np.int64(2**31 - 1)
+    chord_end = np.append(starts[1:], far)
+    member = np.zeros((len(chords) + 1, 12), bool)
+    for i, c in enumerate(chords):
+        member[i, list(c.pitch_classes)] = True
+    through = member[chord + 1, pitch % 12]
+    return np.where(through, np.append(chord_end, far)[chord + 1], chord_end[chord])
+
+
+def write_phrases(
+    model: Model,
+    plan: Plan,
+    target: Profiles | None,
+    temperature: float,
+    strength: float,
+    rng: np.random.Generator,
+    drafts: int = DRAFTS,
+) -> Written:
+    """The accompaniment of a whole piece.
+
+    Temperature 0 takes the most likely pattern everywhere, one draft a phrase. Strength 1 takes the network at
+    its word; beyond, what sets the style apart is overdone: the network is asked a second time without the
+    style, and logits are moved away from that answer (classifier-free guidance, Ho and Salimans 2022).
+    `target` are the style's profiles; without them drafts are judged by the rest.
+    """
+    walker = _Walker(model, plan, temperature, strength, rng, 1 if temperature == 0 else drafts)
+    judge = _Judge(plan, target)
+    units = plan.grid.units
+    onsets = np.zeros((units, PITCHED_STEPS, sum(HAND_SLOTS)), bool)
+    velocity = np.zeros((units, CELLS))
+    lengths = np.zeros((units, CELLS))
+    phrase = plan.grid.unit_bar // _PHRASE_BARS
+    edges = np.flatnonzero(np.diff(phrase, prepend=-1, append=-1))
+    for first, last in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+        draft = walker.draft(first, last)
+        best = judge.best(first, *draft)
+        walker.keep(best)
+        onsets[first:last] = draft[0][best]
+        lengths[first:last] = draft[1][best]
+        velocity[first:last] = draft[2][best]
+    return Written(onsets, velocity, lengths)
+
+
+class _Walker:
+    """The network on its way through a piece, some drafts side by side."""
+
+    def __init__(
+        self,
+        model: Model,
+        plan: Plan,
+        temperature: float,
+        strength: float,
+        rng: np.random.Generator,
+        drafts: int,
+    ) -> None:
+        self.model, self.plan, self.rng, self.drafts = model, plan, rng, drafts
+        self.temperature, self.strength = temperature, strength
+        books = model.card["patterns"]
+        self.books = [
+            unpack_patterns(books[hand], PITCHED_STEPS * slots).reshape(-1, PITCHED_STEPS, slots)
+            for hand, slots in zip(("low", "high"), HAND_SLOTS, strict=True)
+        ]
+        tables = model.extra("styles.npz")
+        self.low_side, self.high_side = (tables[k].astype(np.float32) for k in ("low_side", "high_side"))
+        rows = drafts if strength == 1 else 2 * drafts
+        self.state = model.zero_state(rows)
+        self.out: dict[str, np.ndarray] = {}
+        self._step(np.zeros((drafts, GRID_BITS), np.float32), 0)
+
+    def draft(self, first: int, last: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Drafts of units `first` to `last`: onsets, lengths in sixteenths and velocities by cell, each
+        (drafts, units, ...), and the mean log probability of their patterns (drafts,).
+        """
+        units = last - first
+        onsets = np.zeros((self.drafts, units, PITCHED_STEPS, sum(HAND_SLOTS)), bool)
+        lengths = np.zeros((self.drafts, units, CELLS))
+        velocity = np.zeros((self.drafts, units, CELLS))
+        likely = np.zeros(self.drafts)
+        for unit in range(first, last):
+            i = unit - first
+            if not self.plan.silent[unit]:
+                low, nats = self._choose(self.out["low"] + self._tilt("low", unit))
+                likely += nats
+                after_low = (self.out["pair"] * self.low_side[low]) @ self.high_side
+                high, nats = self._choose(self.out["high"] + after_low + self._tilt("high", unit))
+                likely += nats
+                onsets[:, i] = np.concatenate([self.books[0][low], self.books[1][high]], axis=2)
+            self._step(onsets[:, i].reshape(self.drafts, -1).astype(np.float32), unit + 1)
+            held, _ = self._choose(self.out["lengths"].reshape(self.drafts * CELLS, len(LENGTHS)))
+            lengths[:, i] = LENGTHS[held].reshape(self.drafts, CELLS)
+            velocity[:, i] = self.out["velocity"]
+        return onsets, lengths, velocity, likely / max(units, 1)
+
+    def _tilt(self, hand: str, unit: int) -> np.ndarray | float:
+        tilt = self.plan.tilt.get(hand)
+        return 0.0 if tilt is None else tilt[min(unit, len(tilt) - 1)]
+
+    def keep(self, draft: int) -> None:
+        """Go on from one draft alone."""
+        rows = np.full(self.drafts, draft)
+        self.out = {name: value[rows] for name, value in self.out.items()}
+        if self.strength != 1:
+            rows = np.concatenate([rows, rows + self.drafts])
+        self.state = {name: value[rows] for name, value in self.state.items()}
+
+    def _step(self, previous: np.ndarray, unit: int) -> None:
+        # After the last unit one more step tells how that unit is played; its features do not matter.
+        heard = self.plan.features[min(unit, len(self.plan.features) - 1)]
+        features = np.broadcast_to(heard, (self.drafts, len(heard)))
+        if self.strength != 1:
+            plain = heard.copy()
+            plain[:STYLE_SIZE] = 0
+            features = np.concatenate([features, np.broadcast_to(plain, features.shape)])
+            previous = np.concatenate([previous, previous])
+        out = self.model(previous=previous, features=features, **self.state)
+        self.state = {taken: out[given] for given, taken in self.model.card["state"].items()}
+        n = self.drafts
+        if self.strength != 1:
+            for name in ("low", "high", "lengths"):
+                out[name] = out[name][n:] + self.strength * (out[name][:n] - out[name][n:])
+        self.out = {name: out[name][:n] for name in ("low", "high", "pair", "lengths", "velocity")}
+
+    def _choose(self, logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """A class for each row of logits, int64 (rows,), and its log probability."""
+        logits = np.round(logits, _DECIMALS)
+        if self.temperature == 0:
+            return logits.argmax(axis=1), np.zeros(len(logits))
+        # The largest of logits plus scaled Gumbel noise is a draw from the softmax at that temperature.
+        noisy = logits + self.temperature * self.rng.gumbel(size=logits.shape)
+        chosen = np.where(logits > logits.max(axis=1, keepdims=True) - _UNLIKELY, noisy, -np.inf).argmax(axis=1)
+        return chosen, log_softmax(logits)[np.arange(len(logits)), chosen]
+
+
+class _Judge:
+    """Compares drafts, and remembers the figures of what was kept."""
+
+    def __init__(self, plan: Plan, target: Profiles | None) -> None:
+        self.plan, self.target = plan, target
+        self.table = plan.grid.table()
+        self.has_chord = np.array([c.is_chord for c in plan.chords] + [False])
+        sizes = (_ROWS * _INTERVALS, _ROWS * _ROWS)
+        self.kept = [np.zeros(size) for size in sizes]
+
+    def best(
+        self, first: int, onsets: np.ndarray, lengths: np.ndarray, velocity: np.ndarray, likely: np.ndarray
+    ) -> int:
+        """The draft to keep."""
+        del velocity
+        drafts = len(onsets)
+        if drafts == 1:
+            return 0
+        draft, onset, end, pitch, place = self._sound(first, onsets, lengths)
+        units = np.arange(first, first + onsets.shape[1])
+        ticks = self.plan.grid.unit_tick[first : units[-1] + 2]
+        sounding = _chroma(draft, onset, end, pitch, ticks, drafts)
+        value = _LIKELY * likely + _CONTENT * _agreement(sounding, self.plan.content[units])
+        if self.target is None:
+            return int(np.round(value, 6).argmax())
+        counts = (
+            interval_counts(draft, onset, pitch, drafts),
+            duration_counts(draft, place, end - onset, drafts),
+        )
+        for kept, count, wanted in zip(self.kept, counts, self.target, strict=True):
+            value = value + _FIT / 2 * _cosines(kept + count, wanted.ravel())
+        best = int(np.round(value, 6).argmax())
+        self.kept = [kept + count[best] for kept, count in zip(self.kept, counts, strict=True)]
+        return best
+
+    def _sound(self, first: int, onsets: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Notes of all drafts: draft, onset and end tick, pitch, ticks after the bar line."""
+        plan, grid = self.plan, self.plan.grid
+        table = self.table[first : first + onsets.shape[1]]
+        draft, unit, place, slot = np.nonzero(onsets & (table >= 0)[None, :, :, None])
+        step = table[unit, place]
+        good = self.has_chord[plan.step_chord[step]]
+        draft, unit, place, slot, step = (a[good] for a in (draft, unit, place, slot, step))
+        chord = plan.step_chord[step]
+        pitch = pitches_from_slots(slot, chord, plan.chords, plan.keys)
+        onset = grid.step_tick[step]
+        held = lengths[draft, unit, (slot >= HAND_SPLIT) * PITCHED_STEPS + place]
+        end = np.minimum(
+            onset + (STEP_TICKS * held).astype(np.int64), chord_end_of(pitch, chord, plan.starts, plan.chords)
+        )
+        bar = grid.unit_bar[unit + first]
+        return draft, onset, np.maximum(end, onset + STEP_TICKS // 4), pitch, onset - grid.bar_tick[bar]
+
+
+def interval_counts(draft: np.ndarray, onset: np.ndarray, pitch: np.ndarray, drafts: int) -> np.ndarray:
+    """`metrics.style.interval_histogram` of every draft at once, (drafts, rows * intervals), from notes'
+    drafts, onset ticks and pitches.
+    """
+    out = np.zeros(drafts * _ROWS * _INTERVALS)
+    order = np.lexsort((pitch, onset, draft))
+    draft, onset, pitch = draft[order], onset[order], pitch[order]
+    for lag in range(1, len(onset)):
+        row = (onset[lag:] - onset[:-lag]) * BINS_PER_BEAT // TICKS_PER_QUARTER
+        near = (draft[lag:] == draft[:-lag]) & (row < _ROWS)
+        if not near.any():
+            break
+        interval = pitch[lag:] - pitch[:-lag]
+        near &= np.abs(interval) <= LARGEST_INTERVAL
+        index = (draft[lag:] * _ROWS + row) * _INTERVALS + interval + LARGEST_INTERVAL
+        out += np.bincount(index[near], minlength=len(out))
+    return out.reshape(drafts, -1)
+
+
+def duration_counts(draft: np.ndarray, place: np.ndarray, duration: np.ndarray, drafts: int) -> np.ndarray:
+    """`metrics.style.duration_histogram` of every draft at once, (drafts, rows * rows), from ticks."""
+    sixths = BINS_PER_BEAT / TICKS_PER_QUARTER
+    row = np.round(place * sixths).astype(np.int64) % _ROWS
+    length = np.clip(np.round(duration * sixths), 1, _ROWS).astype(np.int64) - 1
+    index = (draft * _ROWS + row) * _ROWS + length
+    return np.bincount(index, minlength=drafts * _ROWS * _ROWS).reshape(drafts, -1).astype(np.float64)
+
+
+def _chroma(
+    draft: np.ndarray, onset: np.ndarray, end: np.ndarray, pitch: np.ndarray, ticks: np.ndarray, drafts: int
+) -> np.ndarray:
+    """Ticks that each pitch class sounds in each unit, (drafts, units, 12); the units' edges are `ticks`."""
+    units = len(ticks) - 1
+    out = np.zeros(drafts * units * 12)
+    unit = np.clip(np.searchsorted(ticks, onset, "right") - 1, 0, units - 1)
+    while len(unit):
+        sounds = np.minimum(end, ticks[unit + 1]) - np.maximum(onset, ticks[unit])
+        index = (draft * units + unit) * 12 + pitch % 12
+        out += np.bincount(index, np.maximum(sounds, 0), minlength=len(out))
+        more = (unit + 1 < units) & (end > ticks[unit + 1])
+        draft, onset, end, pitch, unit = (a[more] for a in (draft, onset, end, pitch, unit))
+        unit = unit + 1
+    return out.reshape(drafts, units, 12)
+
+
+def _agreement(sounding: np.ndarray, content: np.ndarray) -> np.ndarray:
+    """Mean cosine over units with content between what sounds (drafts, units, 12) and what should."""
+    asked = content.any(axis=1)
+    if not asked.any():
+        return np.zeros(len(sounding))
+    size = np.linalg.norm(sounding, axis=2) * np.linalg.norm(content, axis=1)
+    return ((sounding * content).sum(axis=2) / np.maximum(size, 1e-9))[:, asked].mean(axis=1)
+
+
+def _cosines(counts: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Cosine of each row of counts (drafts, n) with `wanted` (n,)."""
+    size = np.linalg.norm(counts, axis=1) * np.linalg.norm(wanted)
+    return counts @ wanted / np.maximum(size, 1e-9)

@@ -63,6 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command == "groove":
         return _extract_groove(options)
     try:
+        if options.command in ("style", "styles"):
+            return _styles(options)
         given = parse_assignments(options.set)
         settings = check_stage(options.command, given)
         reading = check_stage("ingest", {})
@@ -100,6 +102,15 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--seed", type=int, default=0, help="chooses among equally good results")
     commands.add_parser("models", help="list the models with their state, checked now")
     commands.add_parser("config", help="print the default config.yaml with every setting explained")
+    commands.add_parser("styles", help="list the styles of transfer, and those of your own in styles/")
+    style = commands.add_parser(
+        "style",
+        help="make a style of your own from a folder of MIDI files",
+        description="Save what accompaniments in a folder have in common, for transfer's style and blend.",
+    )
+    style.add_argument("folder", metavar="DIR", help="MIDI files; other files are left out")
+    style.add_argument("-o", "--output", required=True, metavar="FILE", help="styles/NAME.yaml")
+    style.add_argument("--hears", metavar="TEXT", help="a line on what is heard, for segue styles")
     groove = commands.add_parser("groove", help="take the feel out of a performance")
     extract = groove.add_subparsers(dest="action", required=True, metavar="ACTION").add_parser(
         "extract",
@@ -364,6 +375,15 @@ def _extract_groove(options: argparse.Namespace) -> int:
             what, told_by = (" and ".join(words) for words in zip(*heard, strict=True))
             print(f"heard in the recording: {what}; set {told_by} where it is wrong")
     return 0
+
+
+def _styles(options: argparse.Namespace) -> int:
+    """List the styles, or make one."""
+    from segue.transfer.style_command import print_styles, save_style
+
+    if options.command == "styles":
+        return print_styles()
+    return save_style(Path(options.folder), Path(options.output), options.hears)
 
 
 def _print_models() -> int:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from functools import cache
 from importlib.resources import files
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import yaml
@@ -143,14 +143,39 @@ def named_files(settings: Any, schema: Schema, path: str) -> dict[str, str]:
     """The files that settings name, by the path of the setting (`humanize.groove`).
 
     In a schema, `input_file` marks text that names a file; its list `words` says what else may stand there.
+    With `folder` and `suffix` a bare name means the file of that name there.
     """
     if "input_file" in schema:
         is_word = settings in schema["input_file"].get("words", [])
-        return {} if is_word else {path: settings}
+        return {} if is_word else {path: _place_of(str(settings), schema["input_file"])}
     found: dict[str, str] = {}
     for key, value, part in _parts(settings, schema):
         found |= named_files(value, part, f"{path}.{key}")
     return found
+
+
+def _place_of(name: str, marked: Mapping[str, Any]) -> str:
+    """The path of the file that a setting names."""
+    is_bare = "folder" in marked and PurePath(name).name == name and not PurePath(name).suffix
+    return f"{marked['folder']}/{name}{marked['suffix']}" if is_bare else name
+
+
+def what_may_be_named(schema: Schema, path: str, name: str) -> str:
+    """What the setting at `path` (`transfer.style`) may name beside files, for one that names none, or "".
+
+    `schema` is that of the stage. Names the nearest word first.
+    """
+    part = schema
+    for key in path.split(".")[1:]:
+        part = part["prefixItems"][int(key)] if key.isdigit() else part["properties"][key]
+    marked = part["input_file"]
+    if "folder" not in marked:
+        return ""
+    own = sorted(p.stem for p in Path(marked["folder"]).glob(f"*{marked['suffix']}"))
+    known = [*marked["words"], *own]
+    near = difflib.get_close_matches(PurePath(name).stem, known, 1, 0.6)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return f"{hint}known are {', '.join(known)}, and {part['input_file']['suffix']} files by their path"
 
 
 def with_files(settings: Any, schema: Schema, path: str, loaded: Mapping[str, Any]) -> Any:
@@ -249,7 +274,9 @@ def _allowed(schema: Schema) -> str:
     if "enum" in schema:
         return "one of " + ", ".join(map(str, schema["enum"]))
     if "input_file" in schema:
-        return " or ".join(["the path of a file", *schema["input_file"].get("words", [])])
+        marked = schema["input_file"]
+        own = [f"a name in {marked['folder']}/"] if "folder" in marked else []
+        return " or ".join(["the path of a file", *own, *marked.get("words", [])])
     kinds = schema.get("type", "anything")
     kinds = [kinds] if isinstance(kinds, str) else list(kinds)
     names = {

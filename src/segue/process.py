@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from segue.archive import Member, to_json
-from segue.config import ConfigError, named_files, stage_schema, with_files
+from segue.config import ConfigError, named_files, stage_schema, what_may_be_named, with_files
 from segue.midi import read_midi, write_midi
 from segue.runtime import Model, ModelError, load_model, model_folder, model_hash
 from segue.stage import InputFile, StageError, StageResult
@@ -103,6 +103,8 @@ def _read_file(stage: str, setting: str, path: str) -> Any:
         data = Path(path).expanduser().read_bytes()
     except (OSError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or error
+        if known := what_may_be_named(stage_schema(stage), setting, path):
+            raise ConfigError(f"{setting} names {path}, which cannot be read ({reason}): {known}") from error
         raise ConfigError(
             f"{setting} is {path}, and this file cannot be read ({reason}); "
             f"name a file that is there, seen from the folder {Path.cwd()}"

@@ -1,7 +1,8 @@
-"""Transfer: re-play the accompaniment and the drums of a piece in a named style.
+"""Transfer: the same song, as another band would play it.
 
 Melody, chords, form, tempo and meter stay. The pitched accompaniment is written anew over the piece's chords
-(`accompaniment`), the drums over the rhythm of the source's drums (`drums`); either can be left as it is.
+(`accompaniment`; swing by rules, `jazz`), the drums over the rhythm of the source's drums (`drums`); either
+can be left as it is. The style is named, that of a preset or of a reference, or between two (`target`).
 """
 
 from __future__ import annotations
@@ -13,27 +14,47 @@ import numpy as np
 
 from segue.runtime import Model
 from segue.score import Score
-from segue.stage import Record, Settings, StageResult
+from segue.stage import InputFile, Record, Settings, StageResult
 from segue.transfer.accompaniment import replay_accompaniment
 from segue.transfer.drums import replay_drums
+from segue.transfer.presets import SUFFIXES, read_preset
+from segue.transfer.reference import example_to_dict, read_example
+from segue.transfer.target import target_of
 
-VERSION = 1
+VERSION = 2
+
+
+def read_file(file: InputFile) -> dict[str, Any]:
+    """The preset or the example in a file that `style`, `reference` or `blend` names. Raises `StageError`."""
+    if file.path.lower().endswith(SUFFIXES):
+        return read_preset(file)
+    return example_to_dict(read_example(file))
 
 
 def apply(
     score: Score, record: Record, settings: Settings, models: Mapping[str, Model], seed: int
 ) -> StageResult:
     """The piece with its accompaniment in `style` and its drums in `drum_style`; `none` leaves them alone."""
+    result = _play(score, record, settings, models, seed)
+    if settings["figures"]:
+        from segue.transfer.pictures import transfer_picture
+
+        picture = transfer_picture(score, record, result.score, record | result.record)
+        result.files.update({"transfer.svg": picture} if picture else {})
+    return result
+
+
+def _play(
+    score: Score, record: Record, settings: Settings, models: Mapping[str, Model], seed: int
+) -> StageResult:
+    target = target_of(settings, models)
     report: dict[str, Any] = {}
-    changed: dict[str, Any] = {}
-    nothing = [name for name in ("style", "drum_style") if settings[name] == "none"]
-    if len(nothing) == 2 or settings["amount"] == 0:
-        reason = "no style is named" if len(nothing) == 2 else "amount is 0"
+    if reason := _reason_for_nothing(settings, target is not None):
         return StageResult(score, {"skipped": [{"reason": reason}], "changed": {}})
     pitched, drums = (np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(2))
-    if settings["style"] != "none":
+    if target:
         score, tracks, report["accompaniment"] = replay_accompaniment(
-            score, record, settings, models["accompaniment"], pitched
+            score, record, settings, target, models, pitched
         )
         record = {**record, "tracks": tracks}
     if settings["drum_style"] != "none":
@@ -44,6 +65,11 @@ def apply(
         key: sum(part.get("changed", {}).get(key, 0) for part in parts)
         for key in ("notes_removed", "notes_written")
     }
-    if any("changed" in part for part in parts):
-        changed["tracks"] = record["tracks"]
+    changed = {"tracks": record["tracks"]} if any("changed" in part for part in parts) else {}
     return StageResult(score, report, changed)
+
+
+def _reason_for_nothing(settings: Settings, has_target: bool) -> str | None:
+    if not has_target and settings["drum_style"] == "none":
+        return "no style is named"
+    return next((f"{name} is 0" for name in ("amount", "intensity") if settings[name] == 0), None)

@@ -1,158 +1,130 @@
-"""Re-playing the pitched accompaniment of a piece in a named style."""
+"""Re-playing the pitched accompaniment of a piece in another style."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from segue.chords import Chord, chords_of_record
 from segue.runtime import Model
-from segue.score import Score, Track, make_notes
+from segue.score import Score
 from segue.stage import Record, Settings
+from segue.transfer.controls import control_tilt, moved_features, source_tilt
 from segue.transfer.encoding import (
-    CELLS,
     HAND_SLOTS,
-    LENGTHS,
-    STYLES,
-    VELOCITY_SCALE,
     chords_of_steps,
-    join_hands,
+    hand_patterns,
+    keys_of_chords,
+    onset_grid,
+    place_notes,
     source_features,
     unit_features,
 )
-from segue.transfer.ensemble import ENSEMBLES, deal, free_channels, join
-from segue.transfer.grid import STEP_TICKS, UNIT_STEPS, Grid, grid_phase, sixteenth_grid
+from segue.transfer.ensemble import both_hands, join
+from segue.transfer.form import ending, first_tick, hold_ending, meters_played
+from segue.transfer.grid import PITCHED_STEPS, STEP_TICKS, Grid, grid_phase, pitched_grid
+from segue.transfer.jazz import play_swing
 from segue.transfer.patterns import unpack_patterns
-from segue.transfer.slots import HAND_SPLIT, pitches_from_slots
-from segue.transfer.walk import draw, phrases_to_replay, walk
+from segue.transfer.phrases import Plan, content_of, write_phrases
+from segue.transfer.profiles import part_histograms
+from segue.transfer.score_parts import Band, Chosen, assemble, choose_tracks
+from segue.transfer.slots import Key
+from segue.transfer.sounding import Content, sound
+from segue.transfer.style import Profiles
+from segue.transfer.target import Target, between, heard_vector, mixed_profiles
+from segue.transfer.walk import phrases_to_replay
 
-_HANDS = ("low", "high")
+HANDS = ("low", "high")
 #: Mean velocity where there is no source to take it from.
 _PLAIN_VELOCITY = 70.0
-#: An `other` track is accompaniment when at least this share of its notes sounds with another one's onset.
-_HARMONIC_SHARE = 0.3
 
 Replayed = tuple[Score, list[dict[str, Any]], dict[str, Any]]
 
 
+@dataclass(frozen=True)
+class _Heard:
+    """A piece as the stage hears it: its notes by what they do, and its grid with the chords on it."""
+
+    score: Score
+    source: np.ndarray
+    melody: np.ndarray
+    phase: int
+    grid: Grid
+    content: Content
+
+    @property
+    def profiles(self) -> Profiles:
+        """The profiles of the source's figures."""
+        interval, duration, _ = part_histograms(self.source, self.score)
+        return interval, duration
+
+    @property
+    def level(self) -> float:
+        """The mean velocity of the accompaniment."""
+        return float(self.source["velocity"].mean()) if len(self.source) else _PLAIN_VELOCITY
+
+
 def replay_accompaniment(
-    score: Score, record: Record, settings: Settings, model: Model, rng: np.random.Generator
+    score: Score,
+    record: Record,
+    settings: Settings,
+    target: Target,
+    models: Mapping[str, Model],
+    rng: np.random.Generator,
 ) -> Replayed:
-    """The score, its list of track records and a report, with the accompaniment in `settings["style"]`."""
+    """The score, its list of track records and a report, with the accompaniment in the style of `target`."""
     tracks = [dict(entry) for entry in record["tracks"]]
-    replaced, melodies, kept = choose_tracks(score, tracks, bass=settings["bass"])
-    report: dict[str, Any] = {"style": settings["style"], "replaced": [], "skipped": kept}
-    if not any(len(t.notes) and not _is_drums(e) for t, e in zip(score.tracks, tracks, strict=True)):
-        return score, tracks, report | {"reason": "the piece has no pitched notes"}
-    starts, chords = _distinct_chords(*chords_of_record(record))
-    if not any(c.is_chord for c in chords):
-        return score, tracks, report | {"reason": "the record holds no chords; switch the harmonize stage on"}
-
-    if not replaced and any(_is_harmonic(score.tracks[i]) for i in melodies):
-        reason = (
-            "the melody's track plays its own chords; put melody and accompaniment in tracks of their own"
-        )
+    chosen = choose_tracks(score, tracks, bass=settings["bass"])
+    report: dict[str, Any] = {"style": target.name, "replaced": [], "skipped": chosen.kept}
+    if reason := _reason_for_nothing(score, record, tracks, chosen):
         return score, tracks, report | {"reason": reason}
+    heard = _hear(score, record, chosen)
+    grid, content = heard.grid, heard.content
+    replay_bar = phrases_to_replay(grid.bars, settings["amount"])
+    chorded = np.bincount(grid.unit_bar[grid.step_unit], content.has_chord, minlength=grid.bars) > 0
+    replay_bar &= chorded
+    if target.vector is None:
+        notes, high_hand = _swing(score, heard, settings, replay_bar, rng)
+    else:
+        notes, high_hand = _write(heard, target, settings, models, replay_bar, chorded, rng)
+    if not settings["bass"] and any(e["role"] == "bass" for e in tracks):
+        notes, high_hand = notes[high_hand], high_hand[high_hand]
+    notes, high_hand, told = _formed(notes, high_hand, heard, replay_bar)
+    report |= told | _remarks(score, target, settings, heard, chosen)
+    report["bars"] = {"replayed": int(replay_bar.sum()), "of": grid.bars}
+    band = Band(
+        target.name, target.players, target.lead, settings["keep_instruments"], settings["keep_melody"]
+    )
+    return assemble(score, tracks, chosen, band, (notes, high_hand), (grid.bar_tick, replay_bar), report)
 
-    source = join([score.tracks[i].notes for i in replaced])
-    melody = join([score.tracks[i].notes for i in melodies])
+
+def _reason_for_nothing(
+    score: Score, record: Record, tracks: Sequence[Mapping[str, Any]], chosen: Chosen
+) -> str | None:
+    if not any(len(t.notes) and e["role"] != "drums" for t, e in zip(score.tracks, tracks, strict=True)):
+        return "the piece has no pitched notes"
+    if not any(chord.is_chord for chord in chords_of_record(record)[1]):
+        return "the record holds no chords; switch the harmonize stage on"
+    if chosen.melody_plays_chords:
+        return "the melody's track plays its own chords; put melody and accompaniment in tracks of their own"
+    return None
+
+
+def _hear(score: Score, record: Record, chosen: Chosen) -> _Heard:
+    source = join([score.tracks[i].notes for i in chosen.replaced])
+    melody = join([score.tracks[i].notes for i in chosen.melodies])
+    starts, chords = _distinct_chords(*chords_of_record(record))
     phase = grid_phase(np.concatenate([source["onset_tick"], melody["onset_tick"]]))
-    grid = sixteenth_grid(score, phase)
+    grid = pitched_grid(score, phase)
     step_chord = chords_of_steps(grid, starts)
     has_chord = np.array([c.is_chord for c in chords] + [False])[step_chord]
-    heard = source_features(source, grid)
-    features = unit_features(grid, step_chord, chords, melody, heard, settings["style"])
-
-    replay_bar = phrases_to_replay(grid.bars, settings["amount"])
-    chorded = np.bincount(grid.unit_bar[grid.step_unit], has_chord, minlength=grid.bars) > 0
-    replay_bar &= chorded
-    silent = (heard[:, 4] > 0) & (heard[:, 5] > 0) | ~chorded[grid.unit_bar]
-    codebooks = {
-        hand: unpack_patterns(model.card["patterns"][hand], UNIT_STEPS * slots)
-        for hand, slots in zip(_HANDS, HAND_SLOTS, strict=True)
-    }
-    codes, told = walk(
-        model,
-        features,
-        codebooks,
-        silent,
-        np.full(grid.units, -1),
-        settings["temperature"],
-        settings["strength"],
-        len(STYLES),
-        rng,
-    )
-    onsets = join_hands(*(codebooks[hand][codes[hand]] for hand in _HANDS))
-    onsets[silent] = False
-    logits = told["lengths"].reshape(grid.units, CELLS, len(LENGTHS))
-    held = draw(logits, settings["temperature"], rng)
-    if not settings["bass"] and any(e["role"] == "bass" for e in tracks):
-        onsets[:, :, :HAND_SPLIT] = False
-    level = float(source["velocity"].mean()) if len(source) else _PLAIN_VELOCITY
-    notes, high_hand = _sound(
-        onsets,
-        told["performance"],
-        LENGTHS[held],
-        grid,
-        step_chord,
-        has_chord,
-        starts,
-        chords,
-        record.get("key"),
-        level,
-        replay_bar,
-    )
-    report["bars"] = {"replayed": int(replay_bar.sum()), "of": grid.bars}
-    if not len(source):
-        report["note"] = "the piece had no accompaniment; one was written"
-    elif not melodies:
-        report["note"] = "no melody was found, so nothing but single lines was kept"
-    if phase:
-        report["phase_ticks"] = phase
-    drop = [] if settings["keep_melody"] else melodies
-    return _assemble(
-        score, tracks, replaced, drop, deal(notes, high_hand, settings["style"]), grid, replay_bar, report
-    )
-
-
-def choose_tracks(
-    score: Score, tracks: Sequence[dict[str, Any]], bass: bool
-) -> tuple[list[int], list[int], list[dict[str, Any]]]:
-    """Indices of the tracks to re-play and of the melodies, and what is left alone with the reason."""
-    replaced: list[int] = []
-    melodies: list[int] = []
-    kept: list[dict[str, Any]] = []
-    for i, (track, entry) in enumerate(zip(score.tracks, tracks, strict=True)):
-        if _is_drums(entry) or track.is_drum or len(track.notes) == 0:
-            continue
-        role = entry["role"]
-        if role == "melody":
-            melodies.append(i)
-        elif role == "chords" or (role == "bass" and bass):
-            replaced.append(i)
-        elif role == "bass":
-            kept.append({"track": i, "reason": "bass is off"})
-        elif _is_harmonic(track):
-            replaced.append(i)
-        else:
-            kept.append({"track": i, "reason": "a single line of its own, not an accompaniment"})
-    return replaced, melodies, kept
-
-
-def _is_drums(entry: dict[str, Any]) -> bool:
-    return entry["role"] == "drums"
-
-
-def _is_harmonic(track: Track) -> bool:
-    onset = track.notes["onset_tick"]
-    near = np.diff(onset) <= STEP_TICKS // 8
-    together = np.zeros(len(onset), bool)
-    together[1:] |= near
-    together[:-1] |= near
-    return bool(together.mean() >= _HARMONIC_SHARE)
+    key = record.get("key")
+    regions: list[dict[str, Any]] = record.get("keys") or ([{**key, "tick": 0}] if key else [])
+    keys: list[Key] = keys_of_chords(starts, regions)
+    return _Heard(score, source, melody, phase, grid, Content(starts, chords, keys, step_chord, has_chord))
 
 
 def _distinct_chords(starts: np.ndarray, chords: list[Chord]) -> tuple[np.ndarray, list[Chord]]:
@@ -161,119 +133,131 @@ def _distinct_chords(starts: np.ndarray, chords: list[Chord]) -> tuple[np.ndarra
     return starts[keep], [chords[i] for i in keep]
 
 
-def _sound(
-    onsets: np.ndarray,
-    played: np.ndarray,
-    held: np.ndarray,
-    grid: Grid,
-    step_chord: np.ndarray,
-    has_chord: np.ndarray,
-    starts: np.ndarray,
-    chords: Sequence[Chord],
-    key: dict[str, Any] | None,
-    level: float,
+def _write(
+    heard: _Heard,
+    target: Target,
+    settings: Settings,
+    models: Mapping[str, Model],
     replay_bar: np.ndarray,
+    chorded: np.ndarray,
+    rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """NOTE array of the chosen patterns, and True where a note is the high hand's, both (n,).
+    """The new notes, and True where one is the high hand's, both (n,)."""
+    model, grid, content = models["accompaniment"], heard.grid, heard.content
+    codebooks = {
+        hand: unpack_patterns(model.card["patterns"][hand], PITCHED_STEPS * slots)
+        for hand, slots in zip(HANDS, HAND_SLOTS, strict=True)
+    }
+    placed = place_notes(heard.source, grid, content.step_chord, content.chords)
+    tilt = {hand: control_tilt(patterns, settings)[None] for hand, patterns in codebooks.items()}
+    vector, profiles = target.vector, target.profiles
+    if settings["intensity"] < 1 and (placed.slot >= 0).any():
+        share = settings["intensity"]
+        own = heard_vector(models["style"], heard.source, grid, content.step_chord, content.chords)
+        vector = between(own, vector, share)
+        if profiles:
+            profiles = mixed_profiles(heard.profiles, profiles, share)
+        for hand, played in zip(HANDS, hand_patterns(onset_grid(placed, grid)), strict=True):
+            tilt[hand] = tilt[hand] + source_tilt(played, codebooks[hand], share)
+    compared = source_features(heard.source, grid)
+    features = unit_features(
+        grid,
+        content.step_chord,
+        content.chords,
+        content.keys,
+        heard.melody,
+        moved_features(compared, settings),
+        vector,
+    )
+    plan = Plan(
+        grid,
+        features,
+        (compared[:, -2] > 0) & (compared[:, -1] > 0) | ~chorded[grid.unit_bar],
+        content.step_chord,
+        content.starts,
+        content.chords,
+        content.keys,
+        content_of(grid, content.step_chord, content.chords, heard.source),
+        tilt,
+    )
+    written = write_phrases(model, plan, profiles, settings["temperature"], settings["strength"], rng)
+    return sound(written, grid, content, heard.level, replay_bar)
 
-    `played` (units, CELLS) are velocities as the network tells them, `held` lengths in sixteenths of the same
-    shape, `level` the mean velocity.
+
+def _swing(
+    score: Score, heard: _Heard, settings: Settings, replay_bar: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Piano and walking bass by rule, as from `_write`; at temperature 0 the same with every seed."""
+    content, grid = heard.content, heard.grid
+    piano, bass = play_swing(
+        score,
+        heard.melody,
+        content.starts,
+        content.chords,
+        content.keys[0],
+        heard.level,
+        rng if settings["temperature"] else np.random.default_rng(0),
+        **{name: settings[name] for name in ("density", "syncopation", "register", "intensity")},
+    )
+    notes, high_hand = both_hands(piano.notes, bass.notes)
+    bar = np.searchsorted(grid.bar_tick, notes["onset_tick"] + STEP_TICKS // 2, "right") - 1
+    sounds = np.bincount(
+        np.searchsorted(grid.bar_tick, heard.source["onset_tick"] + STEP_TICKS // 2, "right").clip(1) - 1,
+        minlength=grid.bars + 1,
+    )[: grid.bars]
+    wanted = replay_bar & ((sounds > 0) | (len(heard.source) == 0))
+    kept = wanted[bar.clip(0, grid.bars - 1)]
+    return notes[kept], high_hand[kept]
+
+
+def _formed(
+    notes: np.ndarray, high_hand: np.ndarray, heard: _Heard, replay_bar: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+    """The notes with the beginning and the ending of the piece, which of them are the high hand's, and what
+    is told.
     """
-    table = grid.table()
-    unit, place, slot = np.nonzero(onsets & (table >= 0)[:, :, None])
-    step = table[unit, place]
-    good = has_chord[step] & replay_bar[grid.unit_bar[unit]]
-    unit, place, slot, step = unit[good], place[good], slot[good], step[good]
-    chord = step_chord[step]
-    tonic, minor = (int(key["tonic"]), key["mode"] == "minor") if key else (None, False)
-    pitch = pitches_from_slots(slot, chord, chords, tonic, minor)
-    high_hand = slot >= HAND_SPLIT
-    cell = (unit, high_hand * UNIT_STEPS + place)
-    velocity = np.clip(np.round(level + VELOCITY_SCALE * played[cell].astype(np.float64)), 20, 118)
-    onset = grid.step_tick[step]
-    end = onset + (STEP_TICKS * held[cell]).astype(np.int64)
-    end = np.minimum(end, _allowed_end(pitch, chord, starts, chords))
-    end = np.minimum(end, _run_end(grid, replay_bar)[grid.unit_bar[unit]])
-    notes = make_notes(onset, np.maximum(end - onset, STEP_TICKS // 4), pitch, velocity)
-    order = np.lexsort((np.maximum(end - onset, STEP_TICKS // 4), pitch, onset))
-    return notes, high_hand[order]
+    told: dict[str, Any] = {}
+    begins = notes["onset_tick"] >= first_tick(heard.source, heard.melody, heard.grid)
+    notes, high_hand = notes[begins], high_hand[begins]
+    held = ending(heard.source, heard.melody)
+    bar = np.searchsorted(heard.grid.bar_tick, held[0] + STEP_TICKS // 2, "right") - 1 if held else -1
+    if held and 0 <= bar < len(replay_bar) and replay_bar[bar]:
+        index = int(np.searchsorted(heard.content.starts, held[0] + STEP_TICKS // 2, "right")) - 1
+        chord = heard.content.chords[index] if index >= 0 else Chord()
+        classes = np.array(chord.pitch_classes, np.int64)
+        high = hold_ending(notes[high_hand], *held, classes)
+        # The low hand ends on the bass alone.
+        bass = classes[classes == chord.bass] if len(classes) else classes
+        notes, high_hand = both_hands(high, hold_ending(notes[~high_hand], *held, bass))
+        told["ending"] = {"bar": int(bar) + 1, "held_ticks": held[1] - held[0]}
+    return notes, high_hand, told
 
 
-def _allowed_end(
-    pitch: np.ndarray, chord: np.ndarray, starts: np.ndarray, chords: Sequence[Chord]
-) -> np.ndarray:
-    """The tick by which each note must end: its chord's end, or the next chord's where it belongs to that."""
-    far = np.int64(2**31 - 1)
-    chord_end = np.append(starts[1:], far)
-    member = np.zeros((len(chords) + 1, 12), bool)
-    for i, c in enumerate(chords):
-        member[i, list(c.pitch_classes)] = True
-    through = member[chord + 1, pitch % 12]
-    return np.where(through, np.append(chord_end, far)[chord + 1], chord_end[chord])
-
-
-def _run_end(grid: Grid, replay_bar: np.ndarray) -> np.ndarray:
-    """For each bar, the tick where the run of re-played bars that it belongs to ends."""
-    end = grid.bar_tick[1:].copy()
-    for bar in range(grid.bars - 2, -1, -1):
-        if replay_bar[bar + 1]:
-            end[bar] = end[bar + 1]
-    return end
-
-
-def _assemble(
-    score: Score,
-    tracks: list[dict[str, Any]],
-    replaced: list[int],
-    dropped: list[int],
-    parts: list[np.ndarray],
-    grid: Grid,
-    replay_bar: np.ndarray,
-    report: dict[str, Any],
-) -> Replayed:
-    """The new score: replaced tracks lose their notes in re-played bars, and go when nothing is left."""
-    new_tracks: list[Track] = []
-    entries: list[dict[str, Any]] = []
-    removed = 0
-    for i, (track, entry) in enumerate(zip(score.tracks, tracks, strict=True)):
-        if i not in replaced and i not in dropped:
-            new_tracks.append(track)
-            entries.append(entry)
-            continue
-        bar = np.searchsorted(grid.bar_tick, track.notes["onset_tick"] + STEP_TICKS // 2, "right") - 1
-        keep = ~replay_bar[np.clip(bar, 0, grid.bars - 1)]
-        left = track.notes[keep] if i in replaced else track.notes[:0]
-        removed += len(track.notes) - len(left)
-        report["replaced"].append(
-            {"track": i, "name": track.name, "notes": len(track.notes) - len(left), "left": len(left)}
-        )
-        if len(left) or track.texts or track.sysex:
-            new_tracks.append(replace(track, notes=left))
-            entries.append(entry | {"notes": len(left)})
-    players = ENSEMBLES[report["style"]]
-    channels = free_channels((t.channel for t in new_tracks), len(players))
-    if not channels:
-        reason = "all MIDI channels are taken, so there is none for the new accompaniment"
-        return score, tracks, report | {"replaced": [], "reason": reason}
-    if len(channels) < len(players):
-        report["note"] = "too few free MIDI channels for each player; the first instrument plays all"
-        parts, players = [join(parts)], players[:1]
-    written = []
-    for part, player, channel in zip(parts, players, channels, strict=False):
-        name = f"{player.name} ({report['style']})"
-        new_tracks.append(Track(name=name, channel=channel, program=player.program, notes=part))
-        entries.append(
-            {
-                "name": name,
-                "channel": channel,
-                "program": player.program,
-                "notes": len(part),
-                "role": "chords",
-                "human_timing": False,
-                "nomml": None,
-            }
-        )
-        written.append({"track": len(new_tracks) - 1, "name": name, "notes": len(part)})
-    report["written"] = written
-    report["changed"] = {"notes_removed": removed, "notes_written": sum(len(p) for p in parts)}
-    return replace(score, tracks=tuple(new_tracks)), entries, report
+def _remarks(
+    score: Score, target: Target, settings: Settings, heard: _Heard, chosen: Chosen
+) -> dict[str, Any]:
+    """What the record says beside the figures: what fell back, and why."""
+    told: dict[str, Any] = {}
+    unknown = {
+        m: bars for m, bars in meters_played(score).items() if target.meters and m not in target.meters
+    }
+    if unknown:
+        told["meters"] = {
+            "without_data": unknown,
+            "note": f"{target.name} has no data in {', '.join(unknown)}; its figures are fitted to these "
+            "bars a quarter at a time",
+        }
+    notes = []
+    if not len(heard.source):
+        notes.append("the piece had no accompaniment; one was written")
+        if settings["intensity"] < 1:
+            notes.append("there is no original that intensity could keep to")
+        if settings["keep_instruments"]:
+            notes.append("there are no instruments to keep; those of the style play")
+    elif not chosen.melodies:
+        notes.append("no melody was found, so nothing but single lines was kept")
+    if notes:
+        told["note"] = "; ".join(notes)
+    if heard.phase:
+        told["phase_ticks"] = heard.phase
+    return told

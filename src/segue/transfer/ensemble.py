@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,25 +11,15 @@ from segue.score import DRUM_CHANNEL, make_notes, no_notes, notes_by_pitch, sort
 
 
 class Player(NamedTuple):
-    """An instrument: name, General MIDI program, and its range in MIDI pitches."""
+    """An instrument: name, General MIDI program (from 0), range in MIDI pitches (an octave at least), and
+    whether it plays one note at a time.
+    """
 
     name: str
     program: int
     lowest: int
     highest: int
-
-
-#: Players of each style, from high to low; the melody keeps its own instrument.
-ENSEMBLES: dict[str, tuple[Player, ...]] = {
-    "pop": (Player("Piano", 0, 21, 108),),
-    "lied": (Player("Piano", 0, 21, 108),),
-    "chorale": (Player("Choir", 52, 36, 79),),
-    "quartet": (
-        Player("Violin II", 40, 55, 93),
-        Player("Viola", 41, 48, 86),
-        Player("Cello", 42, 36, 72),
-    ),
-}
+    line: bool = False
 
 
 def free_channels(taken: Iterable[int | None], count: int) -> list[int]:
@@ -38,34 +28,63 @@ def free_channels(taken: Iterable[int | None], count: int) -> list[int]:
     return [c for c in range(16) if c not in used][:count]
 
 
-def deal(notes: np.ndarray, high_hand: np.ndarray, style: str) -> list[np.ndarray]:
-    """The notes of each player of the style's ensemble, in its order.
+def deal(notes: np.ndarray, high_hand: np.ndarray, players: Sequence[Player]) -> list[np.ndarray]:
+    """The notes of each player, in the order of the players, who stand from high to low.
 
-    One player takes all. Of three, the top of the high hand goes to the first, the bottom of the low hand to
-    the last, the rest to the middle one; each plays one note at a time, and the first of those that meet.
+    One player takes all; of two, each a hand. Of more, the top of the high hand goes to the first, the bottom
+    of the low hand to the last, and the rest to those between: of each onset the lower ones to the lower
+    player. `high_hand` (n,) bool.
     """
-    players = ENSEMBLES[style]
-    if len(players) == 1:
-        return [cut_repeats(_into_range(notes, players[0]))]
+    last = len(players) - 1
+    if last == 0:
+        return [into_part(notes, players[0])]
+    if last == 1:
+        player = np.where(high_hand, 0, 1)
+    else:
+        outer = _is_outer(notes, high_hand)
+        player = np.where(outer, np.where(high_hand, 0, last), -1)
+        inner = np.flatnonzero(player < 0)
+        # The lowest inner note of an onset goes to the lowest inner player, the next ones upwards.
+        onset = notes["onset_tick"][inner]
+        first = np.searchsorted(onset, onset, "left")
+        rank = np.arange(len(inner)) - first
+        player[inner] = np.maximum(last - 1 - rank, 1)
+    return [into_part(notes[player == i], p) for i, p in enumerate(players)]
+
+
+def both_hands(high: np.ndarray, low: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The notes of both hands (NOTE arrays) sorted together, and True where one is the high hand's, (n,)."""
+    notes = np.concatenate([high, low])
+    high_hand = np.arange(len(notes)) < len(high)
+    order = np.lexsort((notes["duration_tick"], notes["pitch"], notes["onset_tick"]))
+    return notes[order], high_hand[order]
+
+
+def _is_outer(notes: np.ndarray, high_hand: np.ndarray) -> np.ndarray:
+    """True for the top of the high hand and the bottom of the low hand at each onset, (n,)."""
     onset, pitch = notes["onset_tick"].astype(np.int64), notes["pitch"].astype(np.int64)
     group = onset * 2 + high_hand
     # In each group (one onset of one hand) sort so that the outer voice comes first.
-    outer = np.where(high_hand, -pitch, pitch)
-    order = np.lexsort((outer, group))
+    order = np.lexsort((np.where(high_hand, -pitch, pitch), group))
     first = np.ones(len(order), bool)
     first[1:] = group[order][1:] != group[order][:-1]
     is_outer = np.zeros(len(order), bool)
     is_outer[order] = first
-    player = np.where(is_outer, np.where(high_hand, 0, 2), 1)
-    return [_one_at_a_time(_into_range(notes[player == i], p)) for i, p in enumerate(players)]
+    return is_outer
 
 
-def _into_range(notes: np.ndarray, player: Player) -> np.ndarray:
-    """Notes beyond the instrument's range, moved by octaves."""
+def into_part(notes: np.ndarray, player: Player) -> np.ndarray:
+    """The notes as this player can play them: within the range, a line as a line, nothing struck twice."""
+    notes = into_range(notes, player.lowest, player.highest)
+    return _one_at_a_time(notes) if player.line else cut_repeats(notes)
+
+
+def into_range(notes: np.ndarray, lowest: int, highest: int) -> np.ndarray:
+    """Notes beyond the range, moved by octaves; sorted."""
     notes = notes.copy()
     pitch = notes["pitch"].astype(np.int64)
-    pitch += 12 * np.maximum(0, -(-(player.lowest - pitch) // 12))
-    pitch -= 12 * np.maximum(0, -(-(pitch - player.highest) // 12))
+    pitch += 12 * np.maximum(0, -(-(lowest - pitch) // 12))
+    pitch -= 12 * np.maximum(0, -(-(pitch - highest) // 12))
     notes["pitch"] = pitch
     return sort_notes(notes)
 
@@ -96,7 +115,7 @@ def cut_repeats(notes: np.ndarray) -> np.ndarray:
     return sort_notes(notes[~double])
 
 
-def join(parts: list[np.ndarray]) -> np.ndarray:
+def join(parts: Sequence[np.ndarray]) -> np.ndarray:
     """All parts in one, sorted."""
     if not parts:
         return no_notes()

@@ -1,0 +1,250 @@
+"""Pieces whose style is taken over: a file that `reference` names, or those that a preset is made of.
+
+What is kept of a file is small and plain JSON: the notes of its accompaniment on a grid of twenty-fourths of
+a quarter, chords, meters and instruments. The style network hears it when the stage runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+import numpy as np
+
+from segue.chords import Chord, chord_of_majmin_class, chords_of_record
+from segue.ingest.chords import carried_chords
+from segue.ingest.roles import find_roles
+from segue.midi import MidiError, read_midi
+from segue.score import (
+    TICKS_PER_QUARTER,
+    Meter,
+    Score,
+    Track,
+    bar_starts,
+    make_notes,
+    meters_from_zero,
+    no_notes,
+)
+from segue.stage import InputFile, Record, StageError
+from segue.transfer.ensemble import Player, join
+from segue.transfer.instruments import program_range
+
+MIDI_SUFFIXES = (".mid", ".midi", ".kar", ".smf", ".rmi")
+#: Most bars that are kept, and fewest that tell a style.
+MOST_BARS, LEAST_BARS = 48, 4
+#: Fewest notes of an accompaniment.
+_LEAST_NOTES = 24
+#: Ticks of the grid that notes are kept on.
+_KEPT_TICKS = TICKS_PER_QUARTER // 24
+#: Players with less than this share of the notes and of the sound are left out; so many play at most.
+_LEAST_SHARE, _MOST_PLAYERS = 0.08, 4
+#: A player whose notes overlap less than this plays lines.
+_LINE_OVERLAP = 0.05
+#: What a change of the chord costs, and how much the lowest note counts for the root, in beats.
+_CHANGE, _BASS = 0.35, 0.25
+
+
+@dataclass(frozen=True)
+class Example:
+    """The accompaniment of a piece: NOTE array, chords with their ticks, meters, and who plays."""
+
+    name: str
+    notes: np.ndarray
+    starts: np.ndarray
+    chords: list[Chord]
+    meters: tuple[Meter, ...]
+    players: tuple[Player, ...]
+
+    @property
+    def score(self) -> Score:
+        """A score of the accompaniment alone."""
+        return Score(tracks=(Track(notes=self.notes),), meters=self.meters)
+
+
+def read_example(file: InputFile) -> Example:
+    """The example in a MIDI file. Raises `StageError` saying what it lacks."""
+    path = PurePath(file.path)
+    if path.suffix.lower() not in MIDI_SUFFIXES:
+        raise StageError(f"a style is taken from MIDI ({' '.join(MIDI_SUFFIXES)}); name a file of that kind")
+    try:
+        score, _ = read_midi(file.data)
+    except MidiError as error:
+        raise StageError(f"it is no MIDI file that can be read: {error}") from error
+    chords = [{"tick": tick, "label": label} for tick, label in carried_chords(score).chords]
+    return example_of(
+        score, {"tracks": [{"role": r} for r in find_roles(score)], "chords": chords}, path.stem
+    )
+
+
+def example_of(score: Score, record: Record, name: str) -> Example:
+    """The example that a piece gives: all that is pitched but its melody, `MOST_BARS` at most.
+
+    A piece in one pitched track gives all of it. Raises `StageError` where there is too little.
+    """
+    pitched = [
+        (track, entry["role"])
+        for track, entry in zip(score.tracks, record["tracks"], strict=True)
+        if len(track.notes) and not track.is_drum and entry["role"] != "drums"
+    ]
+    others = [track for track, role in pitched if role != "melody"] or [track for track, _ in pitched]
+    every = join([track.notes for track, _ in pitched])
+    first = int(min((t.notes["onset_tick"].min() for t in others), default=0))
+    bars = bar_starts(score)
+    begin = int(bars[np.searchsorted(bars, first, "right") - 1])
+    end = int(bars[min(np.searchsorted(bars, begin) + MOST_BARS, len(bars) - 1)])
+    parts = [_between(track.notes, begin, end) for track in others]
+    notes = _on_grid(join(parts))
+    sounding = len(np.unique(np.searchsorted(bars, notes["onset_tick"] + begin, "right")))
+    if len(notes) < _LEAST_NOTES or sounding < LEAST_BARS:
+        raise StageError(
+            f"it has {len(notes)} notes of accompaniment in {sounding} bars, and a style is heard from "
+            f"{_LEAST_NOTES} notes in {LEAST_BARS} bars on; take a longer piece with chords and bass"
+        )
+    starts, chords = chords_of_record(record)
+    if not any(chord.is_chord for chord in chords):
+        starts, chords = chords_of_notes(_between(every, begin, end))
+        starts = starts + begin
+    inside = [
+        i
+        for i, s in enumerate(starts.tolist())
+        if s < end and (i + 1 == len(starts) or starts[i + 1] > begin)
+    ]
+    return Example(
+        name,
+        notes,
+        np.maximum(starts[inside] - begin, 0),
+        [chords[i] for i in inside],
+        tuple(
+            Meter(max(m.tick - begin, 0), m.numerator, m.denominator) for m in _meters_in(score, begin, end)
+        ),
+        players_of(others, parts),
+    )
+
+
+def _meters_in(score: Score, begin: int, end: int) -> list[Meter]:
+    meters = meters_from_zero(score)
+    stops = [*(m.tick for m in meters[1:]), end]
+    return [m for m, stop in zip(meters, stops, strict=True) if m.tick < end and stop > begin]
+
+
+def _between(notes: np.ndarray, begin: int, end: int) -> np.ndarray:
+    """The notes that begin in [begin, end), counted from `begin`."""
+    notes = notes[(notes["onset_tick"] >= begin) & (notes["onset_tick"] < end)].copy()
+    notes["onset_tick"] -= begin
+    return notes
+
+
+def _on_grid(notes: np.ndarray) -> np.ndarray:
+    onset, duration = (np.rint(notes[c] / _KEPT_TICKS) * _KEPT_TICKS for c in ("onset_tick", "duration_tick"))
+    return make_notes(onset, np.maximum(duration, _KEPT_TICKS), notes["pitch"], notes["velocity"])
+
+
+def players_of(tracks: Sequence[Track], parts: Sequence[np.ndarray]) -> tuple[Player, ...]:
+    """Who plays `parts`, from high to low: a player a track, those with a share of the notes
+    or of the sound.
+
+    A range is that of the notes, a third wider, an octave and a half at least, and within the instrument's.
+    """
+    # A bass has few notes and long ones.
+    counts = np.array([[len(part), part["duration_tick"].sum(dtype=np.int64)] for part in parts], float)
+    share = (counts / np.maximum(counts.sum(axis=0), 1)).max(axis=1)
+    chosen = np.argsort(-share, kind="stable")[:_MOST_PLAYERS].tolist()
+    chosen = [i for i in chosen if share[i] >= _LEAST_SHARE] or chosen[:1]
+    chosen.sort(key=lambda i: (-float(parts[i]["pitch"].mean()), i))
+    return tuple(_player(tracks[i], parts[i]) for i in chosen)
+
+
+def _player(track: Track, notes: np.ndarray) -> Player:
+    low, high = program_range(track.program)
+    lowest, highest = int(notes["pitch"].min()) - 4, int(notes["pitch"].max()) + 4
+    wider = max(18 - (highest - lowest), 0)
+    lowest, highest = max(lowest - wider // 2, low), min(highest + (wider + 1) // 2, high)
+    if highest - lowest < 12:
+        lowest, highest = low, high
+    end = notes["onset_tick"][:-1] + notes["duration_tick"][:-1]
+    line = len(notes) > 1 and np.mean(end > notes["onset_tick"][1:] + _KEPT_TICKS) < _LINE_OVERLAP
+    return Player(track.name.strip() or "Player", track.program, lowest, highest, bool(line))
+
+
+def example_to_dict(example: Example) -> dict[str, Any]:
+    """The example as plain JSON."""
+    columns = ("onset_tick", "duration_tick", "pitch", "velocity")
+    rows = np.stack([example.notes[c].astype(np.int64) for c in columns], axis=1)
+    rows[:, :2] //= _KEPT_TICKS
+    return {
+        "segue_example": example.name,
+        "notes": rows.ravel().tolist(),
+        "chords": [[int(s), c.symbol()] for s, c in zip(example.starts, example.chords, strict=True)],
+        "meters": [[m.tick, m.numerator, m.denominator] for m in example.meters],
+        "players": [list(p) for p in example.players],
+    }
+
+
+def example_from_dict(saved: Mapping[str, Any]) -> Example:
+    """The inverse of `example_to_dict`."""
+    rows = np.array(saved["notes"], np.int64).reshape(-1, 4)
+    rows[:, :2] *= _KEPT_TICKS
+    chords = [{"tick": tick, "label": label} for tick, label in saved["chords"]]
+    starts, known = chords_of_record({"chords": chords})
+    return Example(
+        saved["segue_example"],
+        make_notes(*rows.T) if len(rows) else no_notes(),
+        starts,
+        known,
+        tuple(Meter(*m) for m in saved["meters"]),
+        tuple(Player(*p) for p in saved["players"]),
+    )
+
+
+def chords_of_notes(notes: np.ndarray) -> tuple[np.ndarray, list[Chord]]:
+    """Triads by quarter, for files that carry no chords: their ticks (n,) and the chords.
+
+    Templates of the 24 major and minor triads over the sounding pitch classes of every quarter; the lowest
+    note counts again for the root, and the best path pays for every change (Viterbi).
+    """
+    if not len(notes):
+        return np.zeros(0, np.int64), []
+    fit = _triad_fit(notes)
+    beats = len(fit)
+    best = np.zeros((beats, 24), np.int64)
+    score = fit[0]
+    for t in range(1, beats):
+        top = int(score.argmax())
+        leave = score[top] - _CHANGE
+        best[t] = np.where(score >= leave, np.arange(24), top)
+        score = np.maximum(score, leave) + fit[t]
+    path = [int(score.argmax())]
+    for t in range(beats - 1, 0, -1):
+        path.append(int(best[t][path[-1]]))
+    path.reverse()
+    starts = [0, *(t for t in range(1, beats) if path[t] != path[t - 1])]
+    return np.array(starts, np.int64) * TICKS_PER_QUARTER, [chord_of_majmin_class(path[t]) for t in starts]
+
+
+def _triad_fit(notes: np.ndarray) -> np.ndarray:
+    """How well each triad fits each quarter, float (beats, 24)."""
+    onset = notes["onset_tick"].astype(np.int64)
+    end = onset + notes["duration_tick"]
+    pitch = notes["pitch"].astype(np.int64)
+    beats = int((onset // TICKS_PER_QUARTER).max()) + 1
+    chroma = np.zeros((beats, 12))
+    lowest = np.full(beats, 128)
+    longest = int(min(((end - 1) // TICKS_PER_QUARTER - onset // TICKS_PER_QUARTER).max(), 16))
+    for k in range(longest + 1):
+        beat = onset // TICKS_PER_QUARTER + k
+        until = np.minimum(end, (beat + 1) * TICKS_PER_QUARTER)
+        overlap = until - np.maximum(onset, beat * TICKS_PER_QUARTER)
+        inside = (overlap > 0) & (beat < beats)
+        np.add.at(chroma, (beat[inside], pitch[inside] % 12), overlap[inside] / TICKS_PER_QUARTER)
+        np.minimum.at(lowest, beat[inside], pitch[inside])
+    bass = np.zeros((beats, 12))
+    known = lowest < 128
+    bass[np.flatnonzero(known), lowest[known] % 12] = 1
+    triads = np.stack([np.roll([1, 0, 0, 0, 1, 0, 0, 1, 0, 0, 0, 0], r) for r in range(12)])
+    minors = np.stack([np.roll([1, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0], r) for r in range(12)])
+    templates = np.concatenate([triads, minors])
+    total = np.maximum(chroma.sum(axis=1, keepdims=True), 1e-9)
+    fit = chroma @ templates.T / total - 0.5 * chroma @ (1 - templates).T / total
+    return fit + _BASS * bass[:, np.arange(24) % 12]

@@ -2,6 +2,7 @@
 
 import csv
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,12 +18,15 @@ from segue.midi import read_midi, write_midi
 from segue.runtime import load_model
 from segue.score import DRUM_CHANNEL, Meter, Score, Tempo, Text, Track, bar_starts, make_notes
 from segue.transfer import grid as grids
+from segue.transfer.controls import CONTROLS
+from segue.transfer.ensemble import join
 from segue.transfer.instruments import program_range
 from segue.transfer.kit import CLASS_OF_PITCH
 from segue.transfer.patterns import nearest_patterns, pack_patterns, unpack_patterns
 from segue.transfer.slots import intervals_of, pitches_from_slots, slots_from_pitches
 from segue.transfer.styles import STYLES
 from segue.transfer.walk import phrases_to_replay
+from training.transfer.controls import figures
 
 GROOVE = Path(__file__).resolve().parents[2] / "shared" / "data" / "groove"
 SCHEMA = yaml.safe_load((Path(transfer.__file__).parent / "settings.schema.yaml").read_text())
@@ -383,6 +387,19 @@ def test_inverted_chords_stand_on_their_bass():
     assert np.mean(np.array(low) == 4) > 0.8
 
 
+@pytest.mark.parametrize("style", ["pop", "lied", "chorale"])
+@pytest.mark.parametrize("control", CONTROLS)
+def test_a_control_moves_what_it_names(control, style):
+    score, record = band(bars=32, drums=False)
+    record = record | {"tracks": record["tracks"]}
+    piece = SimpleNamespace(score=score, record=record)
+    means = []
+    for value in (-1, 0, 1):
+        played = [written(run(score, record, style=style, seed=s, **{control: value})) for s in range(3)]
+        means.append(np.mean([figures(join([t.notes for t in p]), piece)[control] for p in played]))
+    assert means[0] <= means[1] < means[2]
+
+
 def test_intensity_goes_from_the_original_to_the_style():
     score, record = band(bars=32, drums=False)
     source = {(int(n["onset_tick"]), int(n["pitch"]) % 12) for t in score.tracks[1:] for n in t.notes}
@@ -394,6 +411,26 @@ def test_intensity_goes_from_the_original_to_the_style():
     assert shares[0] > 0.6
     assert shares[0] > shares[1] > shares[3]
     assert shares[2] >= shares[3]
+
+
+def test_voices_of_a_choir_are_the_accompaniment_together():
+    score, record = band(drums=False)
+    piano = score.tracks[1].notes
+    voices = [piano[i::3] for i in range(3)]
+    tracks = [
+        score.tracks[0],
+        *(Track(name=n, channel=4 + i, notes=v) for i, (n, v) in enumerate(zip("ATB", voices, strict=True))),
+    ]
+    entries = [
+        record["tracks"][0],
+        *({"role": role, "name": "", "channel": 0, "program": 0} for role in ("other", "other", "bass")),
+    ]
+    choir = Score(tracks=tuple(tracks), meters=score.meters)
+    result = run(choir, record | {"tracks": entries}, style="pop")
+    assert result.report["changed"]["notes_removed"] == len(piano)
+    assert [t.name for t in result.score.tracks] == ["Voice", "Piano (pop)"]
+    # A second line beside a piano is no harmony.
+    assert "skipped" in run(*band(), style="pop").report["accompaniment"]
 
 
 def test_full_channels_are_told():
@@ -420,6 +457,18 @@ def test_the_phase_of_the_source_is_kept():
     result = run(late, record, style="pop")
     assert result.report["accompaniment"]["phase_ticks"] == 80
     assert set(((written(result)[0].notes["onset_tick"] - 80) % 960).tolist()) <= {0, 240, 320, 480, 640, 720}
+
+
+def test_a_piece_ahead_of_its_grid_begins_with_the_file():
+    score, record = band(drums=False)
+    moved = [t.with_notes(t.notes[t.notes["onset_tick"] > 0]) for t in score.tracks]
+    for track in moved:
+        track.notes["onset_tick"] -= 80
+    early = Score(**{**vars(score), "tracks": (moved[0],)})
+    result = run(early, record | {"tracks": record["tracks"][:1]}, style="pop")
+    assert result.report["accompaniment"]["phase_ticks"] == -80
+    assert int(written(result)[0].notes["onset_tick"].min()) >= 0
+    assert read_midi(write_midi(result.score))[0].note_count == result.score.note_count
 
 
 def test_drums_keep_form_percussion_and_sound_human():

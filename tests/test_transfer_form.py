@@ -10,7 +10,7 @@ from segue.transfer.ensemble import Player, cut_repeats, deal, free_channels, in
 from segue.transfer.form import ending, first_tick, hold_ending, meters_played
 from segue.transfer.grid import pitched_grid
 from segue.transfer.instruments import program_range
-from segue.transfer.styles import STYLES, adapted_meters
+from segue.transfer.styles import STYLES
 
 BAR, BEAT = 3840, 960
 NOTHING = make_notes([], [], [], 80)
@@ -59,10 +59,11 @@ def test_an_ending_that_nobody_strikes_is_struck_on_the_chord():
     assert (before["onset_tick"] + before["duration_tick"] <= BAR).all()
 
 
-def test_meters_are_counted_in_bars_and_unknown_ones_are_named():
+def test_meters_are_counted_in_bars_and_pickups_are_none():
     score = Score(meters=(Meter(0, 4, 4), Meter(2 * BAR, 5, 8)), end_tick=2 * BAR + 3 * 2400)
     assert meters_played(score) == {"4/4": 2, "5/8": 3}
-    assert adapted_meters(STYLES["pop"], meters_played(score)) == ["5/8"]
+    pickup = Score(meters=(Meter(0, 1, 4), Meter(BEAT, 3, 4)), end_tick=BEAT + 9 * BEAT)
+    assert meters_played(pickup) == {"3/4": 3}
 
 
 @given(st.integers(0, 127))
@@ -96,10 +97,19 @@ def test_four_voices_go_to_three_players_and_hands_to_two():
     violin, viola, cello = deal(notes, high, STYLES["quartet"].players)
     assert violin["pitch"].tolist() == [67, 65]
     assert cello["pitch"].tolist() == [40, 43]
-    assert viola["pitch"].tolist() == [59]  # 47 lies below the viola's range; 60 meets it at the same onset
+    assert viola["pitch"].tolist() == [60]  # 47 is left out, and of two notes the outer players are nearer
     right, left = deal(notes, high, [Player("R", 0, 21, 108), Player("L", 0, 21, 108)])
     assert right["pitch"].tolist() == [60, 67, 65]
     assert left["pitch"].tolist() == [40, 47, 43]
+
+
+def test_lines_go_on_in_their_register_and_rather_rest_than_break_off():
+    players = STYLES["quartet"].players
+    # A violin holds; one low and one middle note come in under it.
+    notes = make_notes([0, 0, 0, 960, 960], [3840, 960, 960, 960, 960], [76, 62, 43, 64, 45], 80)
+    parts = deal(notes, notes["pitch"] > 50, players)
+    assert [p["pitch"].tolist() for p in parts] == [[76], [62, 64], [43, 45]]
+    assert parts[0]["duration_tick"].tolist() == [3840]
 
 
 def test_two_inner_players_share_the_inner_voices_by_height():

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
 
 from segue.score import DRUM_CHANNEL, make_notes, no_notes, notes_by_pitch, sort_notes
+
+#: What it costs a line to break off a note for another one, in semitones of motion.
+_INTERRUPTION = 4.0
+#: Most players whose voices are led together: the ways to share notes grow fast.
+_MOST_LINES = 5
 
 
 class Player(NamedTuple):
@@ -31,14 +37,16 @@ def free_channels(taken: Iterable[int | None], count: int) -> list[int]:
 def deal(notes: np.ndarray, high_hand: np.ndarray, players: Sequence[Player]) -> list[np.ndarray]:
     """The notes of each player, in the order of the players, who stand from high to low.
 
-    One player takes all; of two, each a hand. Of more, the top of the high hand goes to the first, the bottom
-    of the low hand to the last, and the rest to those between: of each onset the lower ones to the lower
-    player. `high_hand` (n,) bool.
+    One player takes all; of two, each a hand. Three to five that all play lines lead their voices. Of others
+    the first has the top of the high hand, the last the bottom of the low hand, and those between the rest:
+    of each onset the lower ones the lower player. `high_hand` (n,) bool.
     """
     last = len(players) - 1
     if last == 0:
         return [into_part(notes, players[0])]
-    if last == 1:
+    if 1 < last < _MOST_LINES and all(p.line for p in players):
+        player = lead_lines(notes, players)
+    elif last == 1:
         player = np.where(high_hand, 0, 1)
     else:
         outer = _is_outer(notes, high_hand)
@@ -50,6 +58,41 @@ def deal(notes: np.ndarray, high_hand: np.ndarray, players: Sequence[Player]) ->
         rank = np.arange(len(inner)) - first
         player[inner] = np.maximum(last - 1 - rank, 1)
     return [into_part(notes[player == i], p) for i, p in enumerate(players)]
+
+
+def lead_lines(notes: np.ndarray, players: Sequence[Player]) -> np.ndarray:
+    """Who plays each note, (n,): an index of `players`, who stand from high to low, or -1 for nobody.
+
+    At every onset the players keep their order and go to the nearest notes; with more players than notes
+    those whose note still sounds rather rest, with fewer the outer notes are played first.
+    """
+    out = np.full(len(notes), -1)
+    order = np.lexsort((-notes["pitch"].astype(np.int64), notes["onset_tick"]))
+    onset = notes["onset_tick"].astype(np.int64)[order]
+    edges = np.flatnonzero(np.diff(onset, prepend=-1, append=-1))
+    pitch = [int(p) for p in notes["pitch"][order]]
+    end = (onset + notes["duration_tick"][order]).tolist()
+    at = [(p.lowest + p.highest) / 2 for p in players]
+    busy = [-1] * len(players)
+    count = len(players)
+    for first, stop in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+        rows = range(first, stop)
+        if len(rows) > count:
+            inner = combinations(range(first + 1, stop - 1), count - 2)
+            choices = [((first, *some, stop - 1), tuple(range(count))) for some in inner]
+        else:
+            choices = [(tuple(rows), some) for some in combinations(range(count), len(rows))]
+        tick = int(onset[first])
+
+        def cost(choice: tuple[tuple[int, ...], tuple[int, ...]], tick: int = tick) -> float:
+            return sum(
+                abs(pitch[row] - at[who]) + _INTERRUPTION * (busy[who] > tick)
+                for row, who in zip(*choice, strict=True)
+            )
+
+        for row, who in zip(*min(choices, key=cost), strict=True):
+            out[order[row]], at[who], busy[who] = who, pitch[row], end[row]
+    return out
 
 
 def both_hands(high: np.ndarray, low: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -77,10 +77,18 @@ def _nearest_in_chord(pitch: np.ndarray, classes: np.ndarray) -> np.ndarray:
 
 
 def meters_played(score: Score) -> dict[str, int]:
-    """Bars by meter, in the order in which the meters first come."""
-    bars = bar_starts(score)[:-1]
+    """Bars by meter, in the order in which the meters first come.
+
+    A meter of one bar that is shorter than the bars beside it only writes a pickup or its rest, and does not
+    count.
+    """
+    bars = bar_starts(score)
     meters = meters_from_zero(score)
+    index = meter_index(score, bars[:-1])
     counted: dict[str, int] = {}
-    for i in meter_index(score, bars).tolist():
-        counted[meters[i].name] = counted.get(meters[i].name, 0) + 1
+    for i in np.unique(index).tolist():
+        count = int((index == i).sum())
+        beside = [meters[j].bar_ticks for j in (i - 1, i + 1) if 0 <= j < len(meters)]
+        if count > 1 or not beside or meters[i].bar_ticks >= max(beside):
+            counted[meters[i].name] = counted.get(meters[i].name, 0) + count
     return counted

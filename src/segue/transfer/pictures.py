@@ -94,7 +94,8 @@ def _drum_row(notes: np.ndarray, roll: Roll, colour: str) -> list[str]:
 def _head(score: Score, record: Record, made: Record) -> list[str]:
     def players(entries: list[dict[str, Any]]) -> str:
         names = [e["name"] for e in entries if e["role"] not in ("melody", "drums") and e.get("notes", 1)]
-        return ", ".join(dict.fromkeys(filter(None, names)))[:70]
+        known = ", ".join(dict.fromkeys(filter(None, names)))[:70]
+        return known or f"{len(names)} track{'s' * (len(names) != 1)}"
 
     bpm = score.tempos[0].bpm if score.tempos else 120.0
     facts = f"{record.get('meter') or meters_from_zero(score)[0].name}, {bpm:.0f} bpm"

@@ -45,9 +45,14 @@ class Band:
 
 
 def choose_tracks(score: Score, tracks: Sequence[dict[str, Any]], bass: bool) -> Chosen:
-    """Who is re-played and who stays; with `bass` off the bass stays."""
+    """Who is re-played and who stays; with `bass` off the bass stays.
+
+    Where nobody plays chords, two or more lines beside the melody are the harmony together: the voices of a
+    choir, the strings of a quartet.
+    """
     replaced: list[int] = []
     melodies: list[int] = []
+    lines: list[int] = []
     kept: Entries = []
     for i, (track, entry) in enumerate(zip(score.tracks, tracks, strict=True)):
         if entry["role"] == "drums" or track.is_drum or len(track.notes) == 0:
@@ -62,7 +67,13 @@ def choose_tracks(score: Score, tracks: Sequence[dict[str, Any]], bass: bool) ->
         elif _is_harmonic(track):
             replaced.append(i)
         else:
-            kept.append({"track": i, "reason": "a single line of its own, not an accompaniment"})
+            lines.append(i)
+    has_chords = any(tracks[i]["role"] != "bass" for i in replaced)
+    basses = sum(tracks[i]["role"] == "bass" for i in replaced) + len(kept)
+    if not has_chords and melodies and lines and len(lines) + basses >= 2:
+        replaced = sorted(replaced + lines)
+        lines = []
+    kept += [{"track": i, "reason": "a single line of its own, not an accompaniment"} for i in lines]
     alone = not replaced and any(_is_harmonic(score.tracks[i]) for i in melodies)
     return Chosen(replaced, melodies, kept, alone)
 

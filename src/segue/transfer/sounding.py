@@ -49,7 +49,8 @@ def sound(
     pitch = _with_basses(pitch, chord, step, high_hand, content.chords)
     cell = (unit, high_hand * PITCHED_STEPS + place)
     velocity = np.clip(np.round(level + VELOCITY_SCALE * written.velocity[cell].astype(np.float64)), 20, 118)
-    onset = grid.step_tick[step]
+    # A piece that lies before its grid as a whole cannot begin before its file.
+    onset = np.maximum(grid.step_tick[step], 0)
     end = onset + (STEP_TICKS * written.lengths[cell]).astype(np.int64)
     end = np.minimum(end, chord_end_of(pitch, chord, content.starts, content.chords))
     end = np.minimum(end, _run_end(grid, replay_bar)[grid.unit_bar[unit]])

@@ -6,7 +6,7 @@ musician is told, and the instruments.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from segue.transfer.ensemble import Player
@@ -86,11 +86,6 @@ DRUM_STYLES: dict[str, Style] = {
     "hiphop": Style("slow, late sixteenths", "27 beats", ("4/4",)),
     "afrobeat": Style("broken kick and open hats over a steady pulse", "12 beats", ("4/4",)),
 }
-
-
-def adapted_meters(style: Style, played: Iterable[str]) -> list[str]:
-    """The meters of a piece that the style's data do not have, in their order, without repetition."""
-    return [meter for meter in dict.fromkeys(played) if meter not in style.meters]
 
 
 def listing(presets: Mapping[str, str], broken: Mapping[str, str]) -> str:

@@ -215,6 +215,13 @@ def test_backends_and_seeds_agree_at_temperature_0(settings):
     assert results[0] == results[1] == results[2]
 
 
+@pytest.mark.parametrize("settings", [{"style": "pop"}, {"style": "hymn", "intensity": 0.5, "density": 0.5}])
+def test_backends_agree_where_figures_are_drawn_by_lot(settings):
+    score, record = band()
+    onnx, tflite = (write_midi(run(score, record, backend=b, **settings).score) for b in ("onnx", "tflite"))
+    assert onnx == tflite
+
+
 @pytest.mark.parametrize("meter", [(3, 4), (6, 8), (5, 8), (2, 4), (12, 8), (7, 16)])
 def test_other_meters(meter):
     score, record = band(meter)

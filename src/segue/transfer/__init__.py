@@ -36,7 +36,7 @@ def apply(
 ) -> StageResult:
     """The piece with its accompaniment in `style` and its drums in `drum_style`; `none` leaves them alone."""
     result = _play(score, record, settings, models, seed)
-    if settings["figures"]:
+    if settings["figures"] and result.score is not score:
         from segue.transfer.pictures import transfer_picture
 
         picture = transfer_picture(score, record, result.score, record | result.record)

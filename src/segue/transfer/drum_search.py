@@ -18,6 +18,7 @@ from segue.transfer.kit import (
     BEAT_STEPS,
     CELL_OF_STEP,
     CLASSES,
+    DRUM_BINS,
     GRID_BITS,
     LOUDNESS_CLASSES,
     velocities,
@@ -32,7 +33,6 @@ _UNLIKELY = 3.5
 _DECIMALS = 3
 #: Worth of sounding like the source, beside the sum of the two cosines of fit.
 _CONTENT = 0.5
-_DRUM_BINS = SPAN_BEATS * DRUM_BINS_PER_BEAT * len(CLASSES)
 
 
 @dataclass(frozen=True)
@@ -189,8 +189,8 @@ def _histograms(task: Task, begin: int, end: int, found: _Written, k: int) -> np
     velocity = found.velocity[k][unit, CELL_OF_STEP[step], drum]
     # Sixths of a beat: a late twelfth belongs to the next one.
     sixth = (place + 1) // 2 % (SPAN_BEATS * BEAT_STEPS // 2)
-    drums = np.bincount(place * len(CLASSES) + drum, minlength=_DRUM_BINS)
-    loud = np.bincount(sixth * VELOCITY_BINS + velocity // 16, minlength=len(task.profile) - _DRUM_BINS)
+    drums = np.bincount(place * len(CLASSES) + drum, minlength=DRUM_BINS)
+    loud = np.bincount(sixth * VELOCITY_BINS + velocity // 16, minlength=len(task.profile) - DRUM_BINS)
     return np.concatenate([drums, loud]).astype(np.float64)
 
 
@@ -199,7 +199,7 @@ def _worth(
 ) -> np.ndarray:
     """How good each draw is, (draws,): `counts` (draws, PROFILE) with the draw added."""
     total = np.zeros(len(counts))
-    for part in (slice(0, _DRUM_BINS), slice(_DRUM_BINS, None)):
+    for part in (slice(0, DRUM_BINS), slice(DRUM_BINS, None)):
         size = np.linalg.norm(counts[:, part], axis=1) * np.linalg.norm(target[part])
         total += counts[:, part] @ target[part] / np.maximum(size, 1e-9)
     if follow:

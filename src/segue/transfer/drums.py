@@ -12,11 +12,12 @@ from segue.score import TICKS_PER_QUARTER, Score, meters_from_zero, seconds_per_
 from segue.stage import Record, Settings
 from segue.transfer.drum_search import Task, write_drums
 from segue.transfer.ensemble import join
-from segue.transfer.grid import Grid, beat_grid, grid_phase
+from segue.transfer.grid import Grid, beat_grid, grid_phase, in_pairs
 from segue.transfer.kit import (
     BEAT_STEPS,
     CLASS_OF_PITCH,
     CLASSES,
+    DRUM_BINS,
     GRID_BITS,
     SKELETON_COLUMNS,
     blend_profiles,
@@ -35,6 +36,9 @@ from segue.transfer.walk import phrases_to_replay
 _GROUPS = np.eye(3)[[0, 1, 2, 2, 1, 1, 1, 2, 2]]
 #: Nats by which a pattern is favoured that sounds like the source's beat, always and at intensity 0.
 _LIKENESS, _LIKENESS_PULL = 1.0, 6.0
+#: Nats by which what is telling of a style is favoured; hits this rare everywhere tell nothing, and the most that one
+#: tells.
+_TELLING, _RARE, _MOST_TELLING = 0.25, 3e-4, 1.5
 #: Nats a hit and a hit off the beat at either end of `density` and `complexity`.
 _DENSITY, _COMPLEXITY = 1.2, 1.2
 
@@ -118,7 +122,8 @@ def play_style(
     codebook = unpack_patterns(model.card["patterns"]["pattern"], GRID_BITS)
     likeness = _likeness(struck, codebook, profile_is_swung(target))
     pull = _LIKENESS * settings["drum_skeleton"] + _LIKENESS_PULL * (1 - intensity)
-    tilt = pull * likeness + _controls(codebook, settings.get("density", 0.0), settings.get("complexity", 0.0))
+    own = _telling(target, model, codebook)[in_pairs(grid)[0] % 4]
+    tilt = pull * likeness + _TELLING * intensity * own + _controls(codebook, settings.get("density", 0.0), settings.get("complexity", 0.0))
     task = Task(features, target, codebook, tilt.astype(np.float32), likeness, silent, alike, grid)
     onsets, velocity, offset = write_drums(
         model, task, settings["temperature"], settings["strength"], bool(settings["drum_skeleton"]), rng
@@ -139,6 +144,20 @@ def _likeness(struck: np.ndarray, codebook: np.ndarray, swung: bool) -> np.ndarr
     units = [(part @ _GROUPS).reshape(len(part), -1) for part in parts]
     a, b = (part / np.maximum(np.linalg.norm(part, axis=1, keepdims=True), 1e-9) for part in units)
     return np.round(a @ b.T, 4)
+
+
+def _telling(profile: np.ndarray, model: Model, codebook: np.ndarray) -> np.ndarray:
+    """How telling each pattern is of the style on each beat of a bar of four, (4, patterns): the sum over its hits of
+    the log ratio of how often the style and how often all known styles strike this drum there.
+    """
+    counts = [np.square(p[:DRUM_BINS].astype(np.float64)) for p in (profile, *_known(model))]
+    here, anywhere = (c.reshape(4, -1) + _RARE for c in (counts[0], np.mean(counts[1:], axis=0)))
+    ratio = np.clip(np.log(here / anywhere), -_MOST_TELLING, _MOST_TELLING)
+    return np.round(ratio @ codebook.T.astype(np.float64), 4)
+
+
+def _known(model: Model) -> list[np.ndarray]:
+    return [named_style(model, name) for name in model.card["styles"]]
 
 
 def _controls(codebook: np.ndarray, density: float, complexity: float) -> np.ndarray:

@@ -60,8 +60,9 @@ _SIXTEENTH = np.array([[0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3, 4], [0, 0, 1, 1, 1, 1, 
 #: Where each step lies in a dotted beat, in its twelfths: four straight sixteenths are played as a shuffle.
 _COMPOUND_STEP = np.array([0, 1, 4, 4, 4, 8, 8, 8, 8, 10, 10, 11])
 
-_DRUM_BINS, _VELOCITY_BINS = 48 * len(CLASSES), 24 * 8
-PROFILE = _DRUM_BINS + _VELOCITY_BINS
+#: Sizes of the two histograms of a profile.
+DRUM_BINS, _VELOCITY_BINS = 48 * len(CLASSES), 24 * 8
+PROFILE = DRUM_BINS + _VELOCITY_BINS
 _SKELETON = 2 * UNIT_STEPS
 FEATURES = 4 + 3 + 4 + 1 + 5 + _SKELETON + 1
 #: Columns of the skeleton with its flag, the last ones.
@@ -127,7 +128,7 @@ def is_swung(hits: np.ndarray) -> bool:
 
 def profile_is_swung(profile: np.ndarray) -> bool:
     """`is_swung` of the recordings behind a profile."""
-    count = np.square(profile[:_DRUM_BINS]).reshape(-1, BEAT_STEPS, len(CLASSES)).sum(axis=(0, 2))
+    count = np.square(profile[:DRUM_BINS]).reshape(-1, BEAT_STEPS, len(CLASSES)).sum(axis=(0, 2))
     return bool(count[[7, 8]].sum() > count[[3, 5, 6, 9]].sum())
 
 

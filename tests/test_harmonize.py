@@ -229,6 +229,13 @@ def test_an_introduction_whose_chords_the_file_has_is_none_to_find():
     assert "introduction" not in result.report
 
 
+def test_a_chord_behind_the_last_note_makes_no_track():
+    result = run(tune([60], texts=(Text(1920, 6, "C"),)))
+    assert labels(result) == [(1920, "C")]
+    assert len(result.score.tracks) == 1
+    assert result.report["skipped"][-1] == {"track": "chords", "reason": "no chord was found to play"}
+
+
 def test_two_bars_of_one_beat_are_no_introduction():
     result = run(tune(start=3 * 960, meter=(1, 4)))
     assert labels(result)[0][0] == 3 * 960
@@ -260,6 +267,14 @@ def test_chords_follow_notes_that_ignore_the_grid_of_the_file():
     assert late.report["grid"]["moved_beats"] == pytest.approx(300 / 960, abs=0.01)
     expected = [(t + 300, c) for t, c in labels(aligned)]
     assert labels(late)[1:] == [(pytest.approx(t, abs=2), c) for t, c in expected[1:]]
+
+
+def test_the_sheet_of_notes_that_ignore_the_grid_lies_on_beats():
+    sheets = [
+        run(tune(meter=(1, 4), start=start), lead_sheet=True, style="block").files["harmonize-chords.txt"]
+        for start in (960, 960 + 300)
+    ]
+    assert sheets[0] == sheets[1]
 
 
 @pytest.mark.parametrize(("start", "moved"), [(0, None), (240, 0.25), (480, -0.5)])

@@ -12,6 +12,7 @@ from segue.beats import Grid
 from segue.chords import NO_CHORD, majmin_class, parse_chord
 from segue.cli import main
 from segue.harmonize import floors
+from segue.harmonize.encoding import note_chroma
 from segue.harmonize.evaluate_folder import ALL, HUMAN, MELODY, Answer, Piece, Truth
 from segue.harmonize.evaluate_table import chord_figures, harmony_table, table_text
 from segue.harmonize.references import find_reference, on_its_beats
@@ -176,7 +177,7 @@ def test_floors_by_hand():
     melody = track("m", [(0, 0.5, 64), (4, 1, 60)]).notes
     others = track("o", [(0, 1, 48), (0, 1, 55), (1, 1, 57), (1, 1, 60), (1, 1, 64)]).notes
     ticks = np.arange(7) * QUARTER
-    chroma = floors.note_chroma(melody, others, ticks)
+    chroma = note_chroma(melody, others, ticks)
     # The melody as a share of the beat, the others as shares of what they sound.
     assert chroma[0, [0, 4, 7]].tolist() == [0.5, 0.5, 0.5]
     assert chroma[1, [9, 0, 4]] == pytest.approx([1 / 3] * 3)

@@ -218,8 +218,18 @@ def test_keys_and_signatures_undo_each_other(index):
 
 def test_main_key_is_the_one_that_holds_longest():
     regions = [Region(0, Key(0, "major")), Region(10, Key(2, "major")), Region(18, Key(0, "major"))]
-    assert main_key(regions, 25).tonic == 0
-    assert main_key(regions[:2], 25).tonic == 2
+    assert main_key(regions, 0, 25).tonic == 0
+    assert main_key(regions[:2], 0, 25).tonic == 2
+    assert main_key(regions, 8, 25).tonic == 0
+    assert main_key([regions[0], Region(15, Key(2, "major"))], 8, 20).tonic == 0
+    assert main_key([regions[0], Region(15, Key(2, "major"))], 12, 20).tonic == 2
+
+
+def test_silence_before_a_late_entry_has_no_say_in_the_keys():
+    late = run(tune(start=500 * 3840, keys=()))
+    assert keys_of(late) == [(0, 0, "major")]
+    assert late.record["key"]["name"] == "C major"
+    assert late.score.keys == (KeySignature(0, 0, False),)
 
 
 @given(st.integers(0, 10**6), st.integers(1, 7))

@@ -20,6 +20,7 @@ from segue.harmonize.decode import (
     posteriors,
     viterbi,
 )
+from segue.harmonize.listening import Parts
 from segue.harmonize.vocabulary import COLOURS, chord_of, classes_of
 from segue.harmonize.voicing import HIGHEST, LOWEST, Span, lead_voices, voicings_of
 from segue.score import Meter, Score, Track, make_notes, no_notes
@@ -192,12 +193,35 @@ def test_known_chords_hold_and_lead_the_others():
     heard = hearing([[(7, -0.1)], [(7, -0.1)], [(0, -0.7), (9, -0.7)], [(0, -0.7), (9, -0.7)]])
     free = np.full(4, -1)
     for size in ("auto", "beat"):
-        assert find_classes(heard, bar_grid(), progression, size, free).tolist() == [7, 7, 0, 0]
+        assert find_classes(heard, bar_grid(), progression, size, free, free > 0).tolist() == [7, 7, 0, 0]
         # A known E leads to A.
         fixed = np.array([4, 4, -1, -1])
-        assert find_classes(heard, bar_grid(), progression, size, fixed).tolist() == [4, 4, 9, 9]
-    assert find_classes(heard, bar_grid(), progression, "half", free).tolist() == [7, 7, 0, 0]
-    assert len(set(find_classes(heard, bar_grid(), progression, "bar", free).tolist())) == 1
+        assert find_classes(heard, bar_grid(), progression, size, fixed, free > 0).tolist() == [4, 4, 9, 9]
+    assert find_classes(heard, bar_grid(), progression, "half", free, free > 0).tolist() == [7, 7, 0, 0]
+    assert len(set(find_classes(heard, bar_grid(), progression, "bar", free, free > 0).tolist())) == 1
+
+
+def test_a_melody_alone_changes_chords_at_bar_lines_rather_than_with_each_note():
+    grid = beats.beat_grid(Score((Track(),), meters=(Meter(0, 4, 4),)), 2 * 3840)
+    progression = Progression(move_from_counts(np.zeros((2, 2, 12))), 0.1)
+    chord = np.full((8, 25), -9.0)
+    # Heard by itself, the second beat is G and so is the second bar.
+    for beat, likely in enumerate([0, 7, 0, 0, 7, 7, 7, 7]):
+        chord[beat, [likely, 7 - likely]] = -0.2, -1.4
+    heard = Hearing(
+        chord=chord, colour=np.zeros((8, len(COLOURS))), change=np.full(8, 0.5), key=np.zeros((8, 24))
+    )
+    free = np.full(8, -1)
+    assert find_classes(heard, grid, progression, "auto", free, free > 0).tolist() == [0, 7, 0, 0, 7, 7, 7, 7]
+    assert find_classes(heard, grid, progression, "auto", free, free < 0).tolist() == [0, 0, 0, 0, 7, 7, 7, 7]
+
+
+def test_the_melody_is_alone_where_the_rest_is_silent_for_a_bar():
+    melody = make_notes([0], [12 * 960], [60], 80)
+    chords = make_notes([0, 3 * 960], [2 * 960, 3 * 960], [48, 48], 80)
+    grid = beats.beat_grid(Score((Track(),), meters=(Meter(0, 4, 4),)), 12 * 960)
+    assert Parts(melody, chords).alone(grid).tolist() == [False] * 6 + [True] * 6
+    assert Parts(melody, no_notes()).alone(grid).all()
 
 
 def test_a_colour_that_the_vocabulary_lacks_counts_for_what_is_left():

@@ -213,6 +213,18 @@ def test_a_bass_walks(meter, step):
     assert chords["pitch"].min() > 48
 
 
+def test_a_walking_bass_keeps_the_mode_of_its_chords():
+    for seed in range(12):
+        (bass, _), _ = accompany("Am Am Dm Am E E C C", "walking bass", seed=seed)
+        tones = bass.notes["pitch"].astype(int).reshape(8, 4) % 12
+        minor = np.concatenate([tones[0], tones[1, :3], tones[3, :3]])
+        assert 1 not in minor
+        assert 6 not in tones[2, :3]
+        # The fourth beat may lead to another chord.
+        assert 7 not in [*tones[4], *tones[5, :3]]
+        assert 3 not in tones[6:]
+
+
 def test_the_seed_draws_the_bass():
     def bass(seed):
         return accompany("Dm7 G7 C Am7 Dm7 G7 C C", "walking bass", seed=seed)[0][0].notes["pitch"].tolist()

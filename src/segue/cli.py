@@ -288,7 +288,7 @@ def _evaluate_harmony(options: argparse.Namespace) -> int:
         folder = _folder_alone(options)
         settings = check_stage("harmonize", parse_assignments(options.set))
         models = stage_spec("harmonize", settings, options.seed).load_models()
-        dict(models)
+        dict(models)  # Loads them, so that a missing one is named before any piece is read.
     except (ConfigError, ModelError) as error:
         print(f"segue: {error}", file=sys.stderr)
         return 2

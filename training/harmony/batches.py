@@ -80,7 +80,7 @@ def _fill(song: Song, features: np.ndarray, labels: dict[str, np.ndarray], rng: 
     """One random window of a song, written in place."""
     ways = _HEARD[song.corpus]
     melody, tracks, _ = ways[rng.choice(len(ways), p=[way[2] for way in ways])]
-    heard = song_features(song, melody, tracks)
+    heard = song_features(song, melody or tracks not in song.accompaniment, tracks)
     scale = scale_of(heard)
     if rng.random() < _OTHER_SCALE:
         scale = int(scale + _SCALES[min(int(rng.exponential(3)), 10)]) % 12

@@ -106,7 +106,8 @@ def _chords_right(song: Song, recording: Recording, parts: Parts, phase: float, 
     grid = shift_grid(recording.grid, phase) if phase else recording.grid
     hearing = heard(model, parts, grid)
     progression = Progression.from_card(model.card["progression"])
-    classes = find_classes(hearing, grid, progression, "auto", np.full(len(grid), -1))
+    free = np.full(len(grid), -1)
+    classes = find_classes(hearing, grid, progression, "auto", free, parts.alone(grid))
     beats = np.append(recording.beats, 2 * recording.beats[-1] - recording.beats[-2])
     middle = (beats[:-1] + beats[1:]) // 2
     index = np.clip(np.searchsorted(grid.ticks, middle, "right") - 1, 0, len(grid) - 1)

@@ -27,7 +27,7 @@ from segue.midi import read_midi
 from segue.score import ticks_from_seconds
 
 IGNORE = -1
-_CACHE_VERSION = 10
+_CACHE_VERSION = 11
 
 
 @dataclass

@@ -53,10 +53,14 @@ def true_key(song: Song) -> int:
     return int(np.bincount(song.key).argmax())
 
 
-def decode_song(song: Song, hearing: Hearing, progression: Progression) -> tuple[np.ndarray, list[Chord]]:
-    """Class and chord of every beat, decoded as the stage does with `grid: auto`."""
+def decode_song(
+    song: Song, hearing: Hearing, progression: Progression, alone: bool
+) -> tuple[np.ndarray, list[Chord]]:
+    """Class and chord of every beat, decoded as the stage does with `grid: auto`; `alone`: the melody is."""
     grid = song_grid(song)
-    classes = find_classes(hearing, grid, progression, "auto", np.full(len(song), -1))
+    classes = find_classes(
+        hearing, grid, progression, "auto", np.full(len(song), -1), np.full(len(song), alone)
+    )
     return classes, find_colours(classes, hearing, grid, "auto", "full")
 
 
@@ -108,17 +112,21 @@ def choose_weight(songs: list[Song], hearings: list[Hearing], counts: np.ndarray
     for weight in options:
         progression = Progression.from_card({"counts": counts, "weight": weight})
         scores.append(
-            accuracy(songs, [decode_song(s, h, progression)[0] for s, h in zip(songs, hearings, strict=True)])
+            accuracy(
+                songs, [decode_song(s, h, progression, True)[0] for s, h in zip(songs, hearings, strict=True)]
+            )
         )
         print(f"progression weight {weight}: {100 * scores[-1]:.2f} %")
     return options[int(np.argmax(scores))]
 
 
-def chord_figures(songs: list[Song], hearings: list[Hearing], progression: Progression) -> dict[str, Any]:
+def chord_figures(
+    songs: list[Song], hearings: list[Hearing], progression: Progression, alone: bool
+) -> dict[str, Any]:
     """Every figure of METRICS.md's harmony section for one kind of hearing, percentages as 0..100."""
     strict = np.concatenate([s.strict for s in songs])
     log_p = np.concatenate([h.chord for h in hearings])
-    decoded = [decode_song(s, h, progression) for s, h in zip(songs, hearings, strict=True)]
+    decoded = [decode_song(s, h, progression, alone) for s, h in zip(songs, hearings, strict=True)]
     classes, chords = [d[0] for d in decoded], [d[1] for d in decoded]
     low, high = accuracy_interval(songs, classes)
     labels = [label for s in songs for label in s.labels]

@@ -11,7 +11,7 @@ from segue.harmonize.decode import Progression
 from segue.harmonize.encoding import FEATURES, WINDOW
 from training.common.export import export_model
 from training.common.weights import round_weights
-from training.harmony.batches import epoch, move_counts
+from training.harmony.batches import MELODY_ALONE, epoch, move_counts
 from training.harmony.data import Song, is_validation
 from training.harmony.evaluate import (
     HEARD,
@@ -85,11 +85,13 @@ def publish(network: HarmonyEnsemble, songs: list[Song], out: Path, seed: int, s
     entry = {"counts": counts.astype(int).tolist(), "weight": weight}
     progression = Progression.from_card(entry)
     figures: dict[str, Any] = {
-        f"POP909, {name}": chord_figures(pop, heard, progression) for name, heard in hearings.items()
+        f"POP909, {name}": chord_figures(pop, heard, progression, HEARD[name] == MELODY_ALONE)
+        for name, heard in hearings.items()
     }
     for name, (corpora, heard) in _BESIDE.items():
         some = [s for s in validation if s.corpus in corpora]
-        figures[name] = chord_figures(some, [heard_by(run, s, heard) for s in some], progression)
+        hearings_of_some = [heard_by(run, s, heard) for s in some]
+        figures[name] = chord_figures(some, hearings_of_some, progression, heard == MELODY_ALONE)
     figures["human chords"] = {
         name: human_quality([s for s in validation if s.corpus == corpus])
         for name, corpus in (("POP909", "pop909"), ("OpenEWLD", "openewld"))

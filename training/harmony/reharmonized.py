@@ -17,7 +17,8 @@ import numpy as np
 
 from segue.beats import Grid
 from segue.chords import parse_chord
-from segue.harmonize.floors import key_by_profile, note_chroma
+from segue.harmonize.encoding import note_chroma
+from segue.harmonize.floors import key_by_profile
 from segue.harmonize.reharmonize import reharmonize
 from segue.harmonize.voicing import Span
 from segue.ingest.key import Key

@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from segue.beats import Grid, beat_grid
 from segue.chords import Chord, pitch_class_mask
 from segue.harmonize.encoding import accompaniment_columns, chroma_by_beat, melody_columns
 from segue.ingest.abc import read_abc
-from segue.ingest.key import key_of_signature
+from segue.ingest.key import class_of_key, key_of_signature
 from segue.score import TICKS_PER_QUARTER, Meter, Score, Track, make_notes
 from training.harmony.data import IGNORE, Song, chord_labels, melodic_grams, notes_by_beat
 
@@ -79,8 +80,10 @@ def _lowest(notes: np.ndarray, ticks: np.ndarray) -> np.ndarray:
     return np.where(pitch < 128, pitch % 12, -1)
 
 
-def _song(name: str, title: str, score: Score, key: int) -> Song | None:
-    """The song of a score with a track a voice; None with fewer than three voices, or where no chord is."""
+def _song(name: str, title: str, score: Score) -> Song | None:
+    """The song of a score with a track a voice, its key unknown; None with fewer than three voices, or where
+    no chord is.
+    """
     voices = [track.notes for track in score.tracks if len(track.notes)]
     if len(voices) < 3:
         return None
@@ -99,7 +102,7 @@ def _song(name: str, title: str, score: Score, key: int) -> Song | None:
             "bass": accompaniment_columns(voices[-1], grid.ticks),
         },
         **chord_labels([None if c is None else c.harte() for c in chords]),
-        key=np.full(len(grid), key),
+        key=np.full(len(grid), IGNORE),
         notes=notes_by_beat(voices[0], grid.ticks),
         grams=melodic_grams(voices[0]),
     )
@@ -108,7 +111,7 @@ def _song(name: str, title: str, score: Score, key: int) -> Song | None:
 def read_chorales(folder: Path) -> list[Song]:
     """The chorales of a folder: frames of a sixteenth, bars of four quarters, keys unknown."""
     scores = chorale_scores(folder)
-    return [s for name, score in scores if (s := _song(f"jsb-chorales/{name}", name, score, IGNORE))]
+    return [s for name, score in scores if (s := _song(f"jsb-chorales/{name}", name, score))]
 
 
 def chorale_scores(folder: Path) -> Iterator[tuple[str, Score]]:
@@ -138,13 +141,19 @@ def hymn_scores(folder: Path) -> Iterator[tuple[str, Score]]:
 
 
 def read_hymns(folder: Path) -> list[Song]:
-    """The hymns of a folder that have more than one voice, in the key of their first signature."""
+    """The hymns of a folder that have more than one voice.
+
+    Their signatures do not tell minor from major: a key is known where the last chord stands on its tonic.
+    """
     songs = []
     for name, score in hymn_scores(folder):
-        key = IGNORE
-        if len({(k.sharps, k.is_minor) for k in score.keys}) == 1:
-            found = key_of_signature(score.keys[0])
-            key = found.tonic + (12 if found.mode == "minor" else 0)
-        if song := _song(f"openhymnal/{name}", name.split("-")[-1].lower(), score, key):
-            songs.append(song)
+        song = _song(f"openhymnal/{name}", name.split("-")[-1].lower(), score)
+        if song is None:
+            continue
+        if len({key.sharps for key in score.keys}) == 1:
+            major = key_of_signature(replace(score.keys[0], is_minor=False))
+            last = song.chord[-1] % 12
+            known = {class_of_key(k) % 12: class_of_key(k) for k in (major, major.relative)}
+            song.key[:] = known.get(int(last), IGNORE)
+        songs.append(song)
     return songs

@@ -1,75 +1,9 @@
-"""Points of transfers and their floors in the plane of content and style fit, with a table of them."""
+"""Classifiers of styles that the transfer never saw, and floors of a network."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-
 import numpy as np
 import torch
-
-from segue.metrics.bootstrap import interval_of_mean
-from segue.metrics.style import dominates
-
-KINDS = ("transfer", "identity", "copy", "random")
-
-
-@dataclass
-class Points:
-    """Per target style and kind, one row a source piece: content, then one column a measure of fit."""
-
-    measures: tuple[str, ...]
-    rows: dict[tuple[str, str], list[list[float]]] = field(default_factory=dict)
-
-    def add(self, style: str, kind: str, content: float, fits: Sequence[float]) -> None:
-        """One source piece's point."""
-        self.rows.setdefault((style, kind), []).append([content, *fits])
-
-    def summary(self, headline: Sequence[str]) -> dict[str, dict]:
-        """By style and kind the means; by style whether identity or copy dominates the transfer.
-
-        Fit is the mean of the measures in `headline`.
-        """
-        columns = [1 + self.measures.index(name) for name in headline]
-        out: dict[str, dict] = {}
-        for style in sorted({s for s, _ in self.rows}):
-            entry: dict = {}
-            for kind in KINDS:
-                array = np.array(self.rows[style, kind])
-                fit = array[:, columns].mean(axis=1)
-                low, high = interval_of_mean(array[:, 0])
-                fit_low, fit_high = interval_of_mean(fit)
-                entry[kind] = {
-                    "content": round(float(array[:, 0].mean()), 3),
-                    "content_interval": [round(low, 3), round(high, 3)],
-                    "fit": round(float(fit.mean()), 3),
-                    "fit_interval": [round(fit_low, 3), round(fit_high, 3)],
-                    **{m: round(float(array[:, 1 + i].mean()), 3) for i, m in enumerate(self.measures)},
-                }
-            point = {kind: (entry[kind]["content"], entry[kind]["fit"]) for kind in KINDS}
-            entry["pieces"] = len(self.rows[style, "transfer"])
-            entry["dominated_by"] = [
-                kind for kind in ("identity", "copy") if dominates(point[kind], point["transfer"])
-            ]
-            out[style] = entry
-        return out
-
-
-def table(summary: dict[str, dict], measures: Sequence[str]) -> str:
-    """The summary as a Markdown table, floors beneath each transfer."""
-    lines = [
-        "| target style | point | content [95 %] | fit [95 %] | " + " | ".join(measures) + " |",
-        "|---|---|---|---|" + "---|" * len(measures),
-    ]
-    for style, entry in summary.items():
-        for kind in KINDS:
-            p = entry[kind]
-            lines.append(
-                f"| {style} | {kind} | {p['content']:.3f} [{p['content_interval'][0]:.3f}, "
-                f"{p['content_interval'][1]:.3f}] | {p['fit']:.3f} [{p['fit_interval'][0]:.3f}, "
-                f"{p['fit_interval'][1]:.3f}] | " + " | ".join(f"{p[m]:.3f}" for m in measures) + " |"
-            )
-    return "\n".join(lines)
 
 
 class Classifier:

@@ -15,8 +15,9 @@ import numpy as np
 import torch
 
 from segue.runtime import Model
+from segue.transfer.plane import KINDS
 from training.transfer.network import Fitted, evaluate_network
-from training.transfer.points import KINDS, table, unigram_nats
+from training.transfer.points import unigram_nats
 from training.transfer.settings import stage_settings
 
 RUNS = Path(__file__).resolve().parents[1] / "runs" / "transfer"
@@ -51,7 +52,7 @@ def training_seconds(run: Path, begin: float) -> int:
 
 @dataclass(frozen=True)
 class Figures:
-    """What was measured: nats a pattern and their floor, points by target style (see `Points.summary`), the
+    """What was measured: nats a pattern and their floor, points by target style (see `Plane.summary`), the
     classifier's figures, points under other settings by name, and milliseconds a step by backend.
     """
 
@@ -124,8 +125,27 @@ def verdict(summary: dict[str, dict]) -> str:
     """One sentence on dominance."""
     bad = {s: e["dominated_by"] for s, e in summary.items() if e["dominated_by"]}
     if not bad:
-        return "No target style's transfer point is dominated by identity or copy."
+        return "No target style's transfer point is dominated by template, identity, copy or a random piece."
     return "Dominated: " + "; ".join(f"{s} by {' and '.join(kinds)}" for s, kinds in bad.items()) + "."
+
+
+def _with_range(mean: float, ends: Sequence[float]) -> str:
+    return f"{mean:.3f} [{ends[0]:.3f}, {ends[1]:.3f}]"
+
+
+def table(summary: dict[str, dict], measures: Sequence[str]) -> str:
+    """The summary as a Markdown table, baselines beneath each transfer."""
+    lines = [
+        "| target style | point | content [95 %] | fit [95 %] | " + " | ".join(measures) + " |",
+        "|---|---|---|---|" + "---|" * len(measures),
+    ]
+    for style, entry in summary.items():
+        for kind in (k for k in KINDS if k in entry):
+            p = entry[kind]
+            cells = [_with_range(p[key], p[f"{key}_interval"]) for key in ("content", "fit")]
+            cells += [f"{p[m]:.3f}" for m in measures]
+            lines.append(f"| {style} | {kind} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
 
 
 def front_matter(
@@ -171,7 +191,7 @@ def prose_fields(fitted: Fitted, figures: Figures, measures: Sequence[str]) -> d
         "parameters": sum(p.numel() for p in fitted.network.parameters()),
         "nats": figures.nats,
         "floor": figures.floor,
-        "sources": sum(entry["pieces"] for entry in figures.summary.values()),
+        "sources": sum(entry["transfers"] for entry in figures.summary.values()),
         "table": table(figures.summary, measures),
         "verdict": verdict(figures.summary),
         "classifier_accuracy": figures.classifier["classifier_accuracy"],

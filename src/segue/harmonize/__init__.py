@@ -39,6 +39,7 @@ from segue.harmonize.reharmonize import substitute
 from segue.harmonize.symbols import (
     REMOVABLE,
     Symbol,
+    as_notes,
     entries,
     fixed_classes,
     holds,
@@ -47,6 +48,7 @@ from segue.harmonize.symbols import (
     symbols_of,
     with_symbols,
 )
+from segue.harmonize.voicing import Span
 from segue.runtime import Model
 from segue.score import DEFAULT_TEMPO_US, Score, Tempo, no_notes
 from segue.stage import Record, Settings, StageResult
@@ -75,8 +77,15 @@ def apply(
     removed = [] if kept else existing
     grid, phase = beats_of(score, parts, follow=not kept)
     hearing = heard(models["harmony"], parts, grid)
-    keys = find_keys(hearing, parts.chroma(grid), grid, score, record)
-    key = key_entry(main_key(keys, int(grid.ticks[-1])))
+    extension = extension_of(record)
+    spans = holds(kept, grid, None if extension is None else extension.start)
+    told, hearing_told = parts, hearing
+    if kept and not len(parts.accompaniment):
+        # The symbols of a lead sheet tell its key as an accompaniment would.
+        told = Parts(parts.melody, as_notes(kept, spans, grid))
+        hearing_told = heard(models["harmony"], told, grid)
+    keys = find_keys(hearing_told, told.chroma(grid), grid, score, record)
+    key = key_entry(main_key(keys, parts.first_tick, int(grid.ticks[-1])))
     report: dict[str, Any] = {
         "found": {
             "beats": len(grid),
@@ -92,12 +101,10 @@ def apply(
     if phase:
         reason = "the notes do not lie on the file's beats, so the chords follow the notes"
         report["grid"] = {"moved_beats": round(phase, 3), "reason": reason}
-    extension = extension_of(record)
-    spans = holds(kept, grid, None if extension is None else extension.start)
     fixed = fixed_classes(kept, spans, parts.first_beat(grid), grid)
     if kept:
         report["skipped"].append(_kept(kept, fixed, grid))
-    chords = _decode(hearing, grid, fixed, models["harmony"], settings)
+    chords = _decode(hearing, grid, fixed, models["harmony"], settings, parts)
     if settings["inversions"]:
         chords = with_basses(chords, grid, parts.accompaniment, parts.melody)
     symbols, found = merge(chords, grid, kept, spans, keys)
@@ -116,7 +123,7 @@ def apply(
         report["skipped"].append({"removed_chords": len(removed), "reason": reason})
     harmonized = with_symbols(score, symbols, removed)
     harmonized, report["key_signatures"] = with_signatures(
-        harmonized, keys, settings["key_signatures"], is_clear(keys, hearing, grid)
+        harmonized, keys, settings["key_signatures"], is_clear(keys, hearing_told, grid, parts.first_tick)
     )
     report["changed"] = {"chords": len(found), "removed_chords": len(removed), "notes": 0}
     changes: dict[str, Any] = {
@@ -125,23 +132,25 @@ def apply(
         "chords": entries(symbols, keys),
     }
     end = None if extension is None else unaccompanied(extension, parts, grid)
-    reason = _no_track_reason(parts, symbols, settings["track"], end is not None)
+    sounding = spans_of(symbols, int(grid.ticks[-1]))
+    playing, taken_up = settings, {}
+    if end is not None and settings["track"] == "auto":
+        sounding = spans_within(sounding, end)
+        playing, taken_up = _taken_up(score, record, settings, end)
+    reason = _no_track_reason(parts, sounding, settings["track"], end is not None)
     if reason:
         report["skipped"].append({"track": "chords", "reason": reason})
     else:
-        sounding = spans_of(symbols, int(grid.ticks[-1]))
-        playing, told = settings, {}
-        if end is not None and settings["track"] == "auto":
-            sounding = spans_within(sounding, end)
-            playing, told = _taken_up(score, record, settings, end)
         tracks, report["track"] = chord_tracks(score, sounding, parts.melody, grid, playing, seed)
-        report["track"] |= told
+        report["track"] |= taken_up
         harmonized = replace(harmonized, tracks=(*harmonized.tracks, *tracks))
         changes["tracks"] = [*record.get("tracks", []), *map(record_entry, tracks)]
         report["changed"]["notes"] = report["track"]["notes"]
     files: dict[str, bytes] = {}
     if settings["lead_sheet"]:
-        files, report["lead_sheet"] = _lead_sheet(score, record, keys, symbols, parts)
+        files, report["lead_sheet"] = _lead_sheet(
+            score, record, keys, symbols, parts, round(phase * float(np.median(np.diff(grid.ticks))))
+        )
     if settings["figures"]:
         from segue.harmonize.pictures import harmony_picture
 
@@ -158,7 +167,7 @@ def hear_chords(score: Score, record: Record, model: Model) -> list[Symbol]:
     grid, hearing = heard_beats
     parts = parts_of(score, record)
     fixed = fixed_classes([], [], parts.first_beat(grid), grid)
-    chords = _decode(hearing, grid, fixed, model, _HEARD)
+    chords = _decode(hearing, grid, fixed, model, _HEARD, parts)
     keys = find_keys(hearing, parts.chroma(grid), grid, score, record)
     return merge(chords, grid, [], [], keys)[1]
 
@@ -167,10 +176,12 @@ def hear_chords(score: Score, record: Record, model: Model) -> list[Symbol]:
 _HEARD: Settings = {"grid": "auto", "vocabulary": "full"}
 
 
-def _decode(hearing: Hearing, grid: Grid, fixed: np.ndarray, model: Model, settings: Settings) -> list[Chord]:
+def _decode(
+    hearing: Hearing, grid: Grid, fixed: np.ndarray, model: Model, settings: Settings, parts: Parts
+) -> list[Chord]:
     """The chord of every beat by the settings `grid` and `vocabulary`."""
     progression = Progression.from_card(model.card["progression"])
-    classes = find_classes(hearing, grid, progression, settings["grid"], fixed)
+    classes = find_classes(hearing, grid, progression, settings["grid"], fixed, parts.alone(grid))
     return find_colours(classes, hearing, grid, settings["grid"], settings["vocabulary"])
 
 
@@ -213,11 +224,11 @@ def _taken_up(
     return {**settings, **sound}, {"extension": {"from_tick": end.start, "reason": reason}}
 
 
-def _no_track_reason(parts: Parts, symbols: Sequence[Symbol], track: str, ends_early: bool) -> str | None:
+def _no_track_reason(parts: Parts, sounding: Sequence[Span], track: str, ends_early: bool) -> str | None:
     """Why no chord track is added, or None when one is. `ends_early`: the accompaniment is not to the end."""
     if track == "never":
         return "track is never"
-    if not any(s.chord.is_chord for s in symbols):
+    if not sounding:
         return "no chord was found to play"
     if track == "auto" and len(parts.accompaniment) and not ends_early:
         return "the piece has an accompaniment; set track: always to add one"
@@ -225,9 +236,12 @@ def _no_track_reason(parts: Parts, symbols: Sequence[Symbol], track: str, ends_e
 
 
 def _lead_sheet(
-    score: Score, record: Record, keys: Sequence[Region], symbols: Sequence[Symbol], parts: Parts
+    score: Score, record: Record, keys: Sequence[Region], symbols: Sequence[Symbol], parts: Parts, late: int
 ) -> tuple[dict[str, bytes], dict[str, Any]]:
-    """The files of the piece's lead sheet, and what the report says of it."""
+    """The files of the piece's lead sheet, and what the report says of it.
+
+    `late` is by how many ticks the beat of the notes follows that of the file; on the sheet they are one.
+    """
     # Complete hears through this package, so what is made of complete's parts is not imported above.
     from segue.complete.encoding import TICKS_PER_UNIT
     from segue.complete.line import melody_track
@@ -235,9 +249,11 @@ def _lead_sheet(
     from segue.harmonize.sheet import chords_text, make_sheet
 
     track, reason = melody_track(score, record, "auto")
-    notes = no_notes() if track is None else score.tracks[track].notes
+    notes = no_notes() if track is None else score.tracks[track].notes.copy()
+    notes["onset_tick"] = np.maximum(notes["onset_tick"] - late, 0)
+    chords = [(max(s.tick - late, 0), s.chord) for s in symbols]
     last = max(int(p["onset_tick"].max()) for p in (parts.melody, parts.accompaniment) if len(p))
-    sheet = make_sheet(score, notes, [(s.tick, s.chord) for s in symbols], last)
+    sheet = make_sheet(score, notes, chords, max(last - late, 0))
     # The key in which most of a bar lies.
     middles = [(bar.start + bar.stop) // 2 * TICKS_PER_UNIT for bar in sheet.bars]
     in_keys = [key_entry(key_at(keys, tick)) for tick in middles]

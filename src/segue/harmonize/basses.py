@@ -18,6 +18,7 @@ import numpy as np
 from segue.beats import Grid
 from segue.chords import QUALITIES, Chord
 from segue.harmonize.decode import stretches
+from segue.harmonize.encoding import expand
 
 _SLOTS = 4
 #: The pitch of silence, above all others.
@@ -39,9 +40,7 @@ def lowest_by_slot(notes: np.ndarray, grid: Grid) -> np.ndarray:
     # The slots whose middles lie within the note.
     edges = [np.interp(tick, grid.ticks, beats) * _SLOTS - 0.5 for tick in (notes["onset_tick"], end)]
     first, stop = (np.clip(np.ceil(edge), 0, len(grid) * _SLOTS).astype(np.int64) for edge in edges)
-    count = np.maximum(stop - first, 0)
-    note = np.repeat(np.arange(len(notes)), count)
-    slot = np.arange(len(note)) - np.repeat(np.cumsum(count) - count, count) + first[note]
+    note, slot = expand(first, stop)
     lowest = np.full(len(grid) * _SLOTS, SILENT, np.int64)
     np.minimum.at(lowest, slot, notes["pitch"][note].astype(np.int64))
     return lowest.reshape(-1, _SLOTS)

@@ -11,7 +11,7 @@ Conventions
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,11 @@ from segue.runtime import Model, log_softmax
 _FORBIDDEN = -1e9
 #: Log probability of any other class where the chord is known.
 _KNOWN = -50.0
+#: Where the melody is alone, each of its notes on a beat could be a chord. There the progression counts so
+#: many times as much as with an accompaniment, and a change within a bar costs so many nats beside, also
+#: where an accompaniment is silent for a while. Chosen on validation songs (docs/harmonize.md).
+_ALONE_WEIGHT = 2.0
+_ALONE_WITHIN_BAR = 1.2
 
 
 @dataclass(frozen=True)
@@ -92,12 +97,18 @@ def move_from_counts(counts: np.ndarray) -> np.ndarray:
         return np.maximum(np.log(move), _FORBIDDEN)
 
 
-def viterbi(emission: np.ndarray, change: np.ndarray, progression: Progression) -> np.ndarray:
-    """The best path of classes, int64, shape (cells,), through log scores (cells, 25)."""
+def viterbi(
+    emission: np.ndarray, change: np.ndarray, progression: Progression, cost: np.ndarray | float = 0.0
+) -> np.ndarray:
+    """The best path of classes, int64, shape (cells,), through log scores (cells, 25).
+
+    `cost` (cells,) is what a change to the cell costs in nats beside what the progression says.
+    """
     cells = len(emission)
     if cells == 0:
         return np.zeros(0, np.int64)
     move, leave, stay = _weighted(change, progression)
+    leave = leave - cost
     # Staying is a move to the same class that does not pay for leaving.
     stay = stay - leave
     gain = emission + leave[:, None]
@@ -179,12 +190,13 @@ def stretches(changes: np.ndarray, grid: Grid) -> np.ndarray:
 
 
 def find_classes(
-    hearing: Hearing, grid: Grid, progression: Progression, size: str, fixed: np.ndarray
+    hearing: Hearing, grid: Grid, progression: Progression, size: str, fixed: np.ndarray, alone: np.ndarray
 ) -> np.ndarray:
     """The majmin class of every beat, int64, shape (beats,).
 
     `fixed` (beats,) names classes that are known already, -1 elsewhere. With size "beat" every beat takes
-    the class that is likeliest there in all progressions of the piece; else the likeliest progression counts.
+    the class that is likeliest there in all progressions of the piece; else the likeliest progression counts,
+    which changes less within bars where the melody is `alone` (beats,), and more so if it is everywhere.
     """
     chord = hearing.chord.copy()
     known = np.flatnonzero(fixed >= 0)
@@ -193,7 +205,11 @@ def find_classes(
     if size == "beat":
         return np.round(posteriors(chord, hearing.change, progression), 6).argmax(axis=1)
     cells = cells_of(grid, size)
-    path = viterbi(np.add.reduceat(chord, cells), hearing.change[cells], progression)
+    downbeat, _, known = grid.place[cells].T
+    cost = _ALONE_WITHIN_BAR * (alone[cells] & (known > 0) & (downbeat == 0))
+    if alone.all():
+        progression = replace(progression, weight=_ALONE_WEIGHT * progression.weight)
+    path = viterbi(np.add.reduceat(chord, cells), hearing.change[cells], progression, cost)
     return np.repeat(path, np.diff(np.append(cells, len(grid))))
 
 

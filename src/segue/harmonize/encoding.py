@@ -63,10 +63,25 @@ def _note_cells(notes: np.ndarray, boundaries: np.ndarray) -> tuple[np.ndarray, 
     first = np.searchsorted(boundaries, onset, "right") - 1
     last = np.searchsorted(boundaries, onset + notes["duration_tick"], "left")
     first, last = np.clip(first, 0, n), np.clip(last, 0, n)
-    count = np.maximum(last - first, 0)
-    note = np.repeat(np.arange(len(notes)), count)
-    cell = np.arange(len(note)) - np.repeat(np.cumsum(count) - count, count) + first[note]
-    return note, cell
+    return expand(first, last)
+
+
+def expand(first: np.ndarray, stop: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Index of the range and the number for every number in the ranges from `first` up to `stop` (n,)."""
+    count = np.maximum(stop - first, 0)
+    index = np.repeat(np.arange(len(first)), count)
+    return index, np.arange(len(index)) - np.repeat(np.cumsum(count) - count, count) + first[index]
+
+
+def note_chroma(melody: np.ndarray, others: np.ndarray, ticks: np.ndarray) -> np.ndarray:
+    """How much each pitch class sounds in each beat, float64, shape (beats, 12), from two NOTE arrays.
+
+    The melody counts as a share of the beat, the rest as shares of its own sound, so that a thick
+    accompaniment does not drown the melody. `ticks` (beats + 1,) are the boundaries of the beats.
+    """
+    own = chroma_by_beat(melody, ticks) / np.maximum(np.diff(ticks), 1)[:, None]
+    rest = chroma_by_beat(others, ticks)
+    return np.minimum(own, 1) + rest / np.maximum(rest.sum(axis=1, keepdims=True), 1e-9)
 
 
 def subdivide(boundaries: np.ndarray, parts: int) -> np.ndarray:

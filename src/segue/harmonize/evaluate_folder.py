@@ -29,6 +29,7 @@ from segue.chords import (
 )
 from segue.complete.line import melody_track
 from segue.harmonize import apply, floors, listen
+from segue.harmonize.encoding import note_chroma
 from segue.harmonize.references import Reference, Spans, find_reference, on_its_beats
 from segue.ingest.chord_track import chords_of_tracks
 from segue.ingest.chords import TRACK
@@ -212,8 +213,8 @@ def _truth(reference: Reference, grid: Grid) -> Truth:
 
 def _floors(melody: np.ndarray, others: np.ndarray, grid: Grid, truth: Truth) -> dict[str, Answer]:
     """What needs no model; the first two are told of the truth."""
-    alone = floors.note_chroma(melody, no_notes(), grid.ticks)
-    everything = floors.note_chroma(melody, others, grid.ticks)
+    alone = note_chroma(melody, no_notes(), grid.ticks)
+    everything = note_chroma(melody, others, grid.ticks)
     classes = {"floor: its commonest chord": np.full(len(grid), floors.most_frequent(truth.classes))}
     if (truth.keys >= 0).all():
         classes["floor: tonic, true key given"] = truth.keys

@@ -2,8 +2,7 @@
 
 Conventions
 -----------
-- *chroma* says how much each pitch class sounds in each beat, (beats, 12): the melody as a share of the beat,
-  the rest as shares of its own sound, so that a thick accompaniment does not drown the melody.
+- *chroma* is `encoding.note_chroma`: how much each pitch class sounds in each beat, (beats, 12).
 - Classes are majmin classes (`segue.chords`); keys are 0..11 major, 12..23 minor.
 """
 
@@ -12,18 +11,10 @@ from __future__ import annotations
 import numpy as np
 
 from segue.chords import NO_CHORD_CLASS
-from segue.harmonize.encoding import chroma_by_beat
 from segue.ingest.key import KEY_PROFILES
 
 #: What a pitch class outside the triad costs, of what one inside it is worth.
 _FOREIGN = 0.5
-
-
-def note_chroma(melody: np.ndarray, others: np.ndarray, ticks: np.ndarray) -> np.ndarray:
-    """The chroma of two NOTE arrays by beat; `ticks` (beats + 1,) are the boundaries of the beats."""
-    own = chroma_by_beat(melody, ticks) / np.maximum(np.diff(ticks), 1)[:, None]
-    rest = chroma_by_beat(others, ticks)
-    return np.minimum(own, 1) + rest / np.maximum(rest.sum(axis=1, keepdims=True), 1e-9)
 
 
 def triad_template(chroma: np.ndarray) -> np.ndarray:

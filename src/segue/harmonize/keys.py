@@ -87,9 +87,11 @@ def find_keys(hearing: Hearing, chroma: np.ndarray, grid: Grid, score: Score, re
 def with_profiles(log_p: np.ndarray, chroma: np.ndarray) -> np.ndarray:
     """Log scores of key classes, (beats, 24): the model's with those of the pitch classes that sound.
 
-    Rounded, so that the last digits cannot decide.
+    Silence before the first note says nothing. Rounded, so that the last digits cannot decide.
     """
-    share = chroma / np.maximum(chroma.sum(axis=1, keepdims=True), 1e-9)
+    total = chroma.sum(axis=1, keepdims=True)
+    share = chroma / np.maximum(total, 1e-9)
+    log_p = np.where(np.maximum.accumulate(total > 0), log_p, 0)
     return np.round(log_p + _PROFILE * share @ np.log(KEY_PROFILES).T, 6)
 
 
@@ -145,11 +147,11 @@ def _modulation_costs() -> np.ndarray:
     return cost
 
 
-def main_key(regions: Sequence[Region], end_tick: int) -> Key:
-    """The key that holds longest, the first one of several."""
+def main_key(regions: Sequence[Region], first_tick: int, end_tick: int) -> Key:
+    """The key that holds longest from the first note on, the first one of several."""
     held: dict[Key, int] = {}
     for region, stop in zip(regions, [*(r.tick for r in regions[1:]), end_tick], strict=True):
-        held[region.key] = held.get(region.key, 0) + max(stop - region.tick, 0)
+        held[region.key] = held.get(region.key, 0) + max(stop - max(region.tick, first_tick), 0)
     return max(held, key=lambda key: held[key])
 
 
@@ -159,10 +161,14 @@ def key_at(regions: Sequence[Region], tick: int) -> Key:
     return regions[max(index, 0)].key
 
 
-def is_clear(regions: Sequence[Region], hearing: Hearing, grid: Grid) -> bool:
-    """Whether the keys were heard clearly enough to be written down; atonal music has none."""
-    classes = [class_of_key(key_at(regions, int(tick))) for tick in grid.ticks[:-1]]
-    return float(hearing.key[np.arange(len(grid)), classes].mean()) > _CLEAR
+def is_clear(regions: Sequence[Region], hearing: Hearing, grid: Grid, first_tick: int) -> bool:
+    """Whether the keys were heard clearly enough to be written down; atonal music has none.
+
+    What counts are the beats from the first note on.
+    """
+    beats = np.flatnonzero(grid.ticks[1:] > first_tick)
+    classes = [class_of_key(key_at(regions, int(tick))) for tick in grid.ticks[beats]]
+    return float(hearing.key[beats, classes].mean()) > _CLEAR
 
 
 def with_signatures(

@@ -8,8 +8,7 @@ import numpy as np
 
 from segue.beats import Grid, beat_grid, phase_of, shift_grid
 from segue.harmonize.decode import Hearing, hear
-from segue.harmonize.encoding import encode, scale_of
-from segue.harmonize.floors import note_chroma
+from segue.harmonize.encoding import chroma_by_beat, encode, note_chroma, scale_of
 from segue.runtime import Model
 from segue.score import Score, no_notes
 from segue.stage import Record
@@ -40,8 +39,14 @@ class Parts:
         return max(int(ends_of(p).max()) for p in (self.melody, self.accompaniment) if len(p))
 
     def chroma(self, grid: Grid) -> np.ndarray:
-        """How much each pitch class sounds in each beat, (beats, 12); see `floors`."""
+        """How much each pitch class sounds in each beat, (beats, 12); see `note_chroma`."""
         return note_chroma(self.melody, self.accompaniment, grid.ticks)
+
+    def alone(self, grid: Grid) -> np.ndarray:
+        """Whether nothing but the melody sounds in a beat, nor for a bar or more about it, bool, (beats,)."""
+        silent = chroma_by_beat(self.accompaniment, grid.ticks).sum(axis=1) == 0
+        run = np.cumsum(np.append(True, silent[1:] != silent[:-1])) - 1
+        return silent & (np.bincount(run)[run] >= grid.bar_beats)
 
     def first_beat(self, grid: Grid) -> int:
         """The first beat that may have a chord: that of the first note.

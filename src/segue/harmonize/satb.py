@@ -16,7 +16,7 @@ Conventions
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations, pairwise
@@ -47,6 +47,8 @@ _INVERTED = (0.0, 2.0, 8.0, 4.0, 30.0)
 
 #: What it costs to begin or to end with an inverted chord.
 _UNSTABLE = np.float32(6)
+#: Steps whose costs are worked out together.
+_AT_ONCE = 128
 #: Leaps of the soprano, in semitones, that the other voices follow between beats, too.
 _WIDE_LEAP = 10
 
@@ -111,7 +113,7 @@ def place_voices(events: Sequence[Event]) -> Placing:
         voices, own = _candidates(events, leading, kept)
         for edge in (0, -1):
             own[edge] += _UNSTABLE * (voices[edge, :, 2] % 12 != events[edge].chord.bass)
-        path, cost = _cheapest(own, _steps(events, leading, voices))
+        path, cost = _cheapest(own, _all_steps(events, leading, voices))
         if cost < _HARD:
             break
     return Placing(voices[np.arange(len(events)), path].astype(np.int64), int(cost // _HARD))
@@ -249,6 +251,13 @@ def _perfect(interval: np.ndarray) -> np.ndarray:
     return (size == 0).astype(np.int8) + 2 * (size == 7).astype(np.int8)
 
 
+def _all_steps(events: Sequence[Event], leading: Sequence[int], voices: np.ndarray) -> Iterator[np.ndarray]:
+    """The cost of each step, (kept, kept), one after the other: all of a long piece would fill the memory."""
+    for first in range(0, len(events) - 1, _AT_ONCE):
+        part = slice(first, first + _AT_ONCE + 1)
+        yield from _steps(events[part], leading[part], voices[part])
+
+
 def _steps(events: Sequence[Event], leading: Sequence[int], voices: np.ndarray) -> np.ndarray:
     """The cost of going from each placement to each of the next event, float32, (events - 1, kept, kept)."""
     before, after = voices[:-1, :, None], voices[1:, None, :]
@@ -325,14 +334,14 @@ def _add_tendencies(
         cost += np.float32(5.0) * (seventh[:, :, None] & ((move[i] > 0) | (move[i] < -2)))
 
 
-def _cheapest(own: np.ndarray, steps: np.ndarray) -> tuple[np.ndarray, float]:
-    """The cheapest path, int64, (events,), and its cost."""
+def _cheapest(own: np.ndarray, steps: Iterable[np.ndarray]) -> tuple[np.ndarray, float]:
+    """The cheapest path, int64, (events,), and its cost; `own` (events, kept), `steps` (kept, kept) each."""
     total = own[0].astype(np.float64)
     back = []
     for step, cost in zip(steps, own[1:], strict=True):
         ways = step + total[:, None]
         origin = ways.argmin(axis=0)
-        back.append(origin)
+        back.append(origin.astype(np.int16))
         total = ways[origin, np.arange(len(origin))] + cost
     path = [int(total.argmin())]
     for origin in reversed(back):

@@ -14,13 +14,16 @@ from segue.harmonize.keys import Region, key_at, key_entry
 from segue.harmonize.roman import roman_numeral
 from segue.harmonize.voicing import Span
 from segue.ingest.chords import MARKERS, XF, carried_chords, label_of, symbol_of
-from segue.score import MARKER, Score, Text
+from segue.score import MARKER, Score, Text, make_notes
 from segue.stage import Record
 
 #: A symbol holds as long as the longest of the others, twice, and eight bars in any case. After that the
 #: file is taken to have stopped writing symbols.
 _LONGER = 2
 _LEAST_BARS = 8
+#: The octaves of a symbol's bass and tones, and their velocity, where they are heard as notes.
+_BASS, _TONES = 36, 48
+_VELOCITY = 64
 #: Where chords were read from that are taken out of the score when they are replaced.
 REMOVABLE = (MARKERS, XF)
 
@@ -77,6 +80,18 @@ def holds(symbols: Sequence[Symbol], grid: Grid, extended_from: int | None) -> l
     return spans
 
 
+def as_notes(symbols: Sequence[Symbol], spans: Sequence[tuple[int, int]], grid: Grid) -> np.ndarray:
+    """The tones of symbols with their basses below, held over the beats of `spans`: a NOTE array."""
+    columns = [
+        (int(grid.ticks[start]), int(grid.ticks[stop] - grid.ticks[start]), pitch)
+        for symbol, (start, stop) in zip(symbols, spans, strict=True)
+        if symbol.chord.is_chord and stop > start
+        for pitch in (_BASS + symbol.chord.bass, *(_TONES + c for c in symbol.chord.pitch_classes))
+    ]
+    onset, duration, pitch = np.array(columns, np.int64).reshape(-1, 3).T
+    return make_notes(onset, duration, pitch, np.full(len(columns), _VELOCITY))
+
+
 def fixed_classes(
     symbols: Sequence[Symbol], spans: Sequence[tuple[int, int]], first_beat: int, grid: Grid
 ) -> np.ndarray:
@@ -86,7 +101,9 @@ def fixed_classes(
     """
     fixed = np.full(len(grid), -1)
     begin = spans[0][0] if spans else 0
-    if begin - first_beat < grid.bar_beats[first_beat]:
+    # A pickup may have a short bar of its own.
+    bar = max(grid.bar_beats[first_beat], grid.bar_beats[min(begin, len(grid) - 1)])
+    if begin - first_beat < bar:
         first_beat = max(first_beat, begin)
     fixed[:first_beat] = nearest_majmin_class(NO_CHORD)
     for symbol, (start, stop) in zip(symbols, spans, strict=True):

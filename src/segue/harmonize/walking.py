@@ -26,6 +26,7 @@ PLACES = 8
 LOWEST, HIGHEST = 28, 55
 #: Draws are sharpened, as many of the rare tones in the data are errors of its transcription.
 _TEMPERATURE = 0.4
+_THIRDS = (3, 4)
 #: The first tone's neighbourhood, E2, and how much a bass is drawn back to it.
 _START = 40
 _GRAVITY = 0.4
@@ -78,7 +79,8 @@ def walk(spans: Sequence[Span], pulse: Pulse, seed: int) -> list[Strike]:
     """A bass under the chords, in quarters or in the beats of compound meters; the same seed, the same bass.
 
     A chord begins with one of its tones, or with its bass where that is given, and does not repeat tones: in
-    the data a quarter of the beats do, also since the transcription holds tones too long.
+    the data a quarter of the beats do, also since the transcription holds tones too long. The third of the
+    other mode, which would make a minor chord major, comes only on the way to another chord.
     """
     steps = [
         (start, end, span.chord, number, i)
@@ -98,6 +100,9 @@ def walk(spans: Sequence[Span], pulse: Pulse, seed: int) -> list[Strike]:
             before = (pitch - chord.root) % 12
             own = [(p - chord.root) % 12 for p in chord.pitch_classes]
             allowed = np.arange(12) != before if number else np.isin(np.arange(12), own)
+            for third, other in (_THIRDS, _THIRDS[::-1]):
+                if third in own and other not in own and onward <= 0:
+                    allowed[other] = False
             chances = _chances(kind_of(chord), min(number, 3) + 4 * last, onward, before) * allowed
             tone = int(np.searchsorted(np.cumsum(chances), draw * chances.sum(), "right"))
         pitch = _near((chord.root + tone) % 12, _START if pitch is None else pitch)

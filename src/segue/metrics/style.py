@@ -16,6 +16,7 @@ Metrics
 - `transfer_strength`: S of G. Brunner, Y. Wang, R. Wattenhofer, S. Zhao, "Symbolic Music Genre Transfer with
   CycleGAN", ICTAI 2018.
 - `rhythm_similarity`, `drum_histogram`: the same two ideas for drums, which have no chroma; ours.
+- `bar_prints`: bars that are the same note for note, in whatever key; ours.
 """
 
 from __future__ import annotations
@@ -130,6 +131,13 @@ def drum_histogram(position_beat: np.ndarray, drum: np.ndarray) -> np.ndarray:
     return out
 
 
+def rhythm_groups(grid: np.ndarray) -> np.ndarray:
+    """Hits of kick, snare and toms, hats and cymbals of each bar of a grid (bars, steps, 9): counts
+    (bars, steps * 3).
+    """
+    return (grid.astype(float) @ np.eye(3)[_DRUM_GROUPS]).reshape(len(grid), -1)
+
+
 def rhythm_similarity(a: np.ndarray, b: np.ndarray) -> float:
     """Content of drums kept: mean cosine by bar between two grids of hits, each (bars, steps, 9).
 
@@ -137,11 +145,41 @@ def rhythm_similarity(a: np.ndarray, b: np.ndarray) -> float:
     hat is no loss. Bars in which both are silent are left out; the longer grid is cut.
     """
     bars = min(len(a), len(b))
-    groups = np.eye(3)[_DRUM_GROUPS]
-    x, y = ((grid[:bars].astype(float) @ groups).reshape(bars, -1) for grid in (a, b))
+    x, y = (rhythm_groups(grid[:bars]) for grid in (a, b))
     heard = x.any(axis=1) | y.any(axis=1)
     values = [cosine(p, q) for p, q in zip(x[heard], y[heard], strict=True)]
     return float(np.mean(values)) if values else 0.0
+
+
+def bar_prints(
+    bar: np.ndarray,
+    step: np.ndarray,
+    pitch: np.ndarray,
+    length: np.ndarray,
+    bars: int,
+    in_any_key: bool = True,
+) -> np.ndarray:
+    """A number for what begins in each bar, uint64 (bars,): 0 for nothing, the same for the same notes.
+
+    `bar` (n,) is each note's bar, `step` its place there and `length` its duration, both whole steps of one
+    grid. With `in_any_key` pitches count from the lowest of the bar, so a bar that is moved has the same
+    number. A note that is doubled counts once.
+    """
+    out = np.zeros(bars, np.uint64)
+    if len(bar) == 0:
+        return out
+    lowest = np.full(bars, 128 if in_any_key else 0)
+    np.minimum.at(lowest, bar, pitch)
+    rows = np.unique(np.stack([bar, step, pitch - lowest[bar], length], axis=1).astype(np.int64), axis=0)
+    mixed = np.zeros(len(rows), np.uint64)
+    for column in rows[:, 1:].T.astype(np.uint64):
+        # The finalizer of SplitMix64 (Steele, Lea, Flood 2014), so that sums of notes do not collide.
+        mixed = mixed * np.uint64(0x100000001B3) + column + np.uint64(0x9E3779B97F4A7C15)
+        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        mixed ^= mixed >> np.uint64(31)
+    np.add.at(out, rows[:, 0], mixed)
+    return out
 
 
 def transfer_strength(p_source: float, p_transferred: float, p_back: float) -> float:

@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
+from typing import Any
 
 import numpy as np
 
-from segue.metrics.style import (
-    chroma_similarity,
-    chroma_windows,
-    duration_histogram,
-    interval_histogram,
-    velocity_histogram,
-)
+from segue.chords import chords_of_record
+from segue.metrics.bootstrap import interval_of_ratio
+from segue.metrics.style import chroma_similarity
 from segue.runtime import Model
-from segue.score import Score, bar_starts, seconds_from_ticks
+from segue.score import bar_starts
 from segue.transfer import apply
-from segue.transfer.encoding import STYLES
+from segue.transfer.agreement import chord_agreement
+from segue.transfer.ensemble import ENSEMBLES, cut_repeats
+from segue.transfer.profiles import HISTOGRAMS, notes_a_beat, part_chroma, part_histograms, part_prints
+from segue.transfer.template import BarLibrary, Part, choose_bars, library, play, silent_bars
 from training.transfer.pieces import Piece
-from training.transfer.protocol import Histograms, Music, measure_transfers, sample
+from training.transfer.protocol import Measurement, Music, sample
 from training.transfer.settings import stage_settings
 
-MEASURES = ("interval", "duration", "velocity")
+MEASURES = HISTOGRAMS
 #: Velocity is left out of the headline: only the pop data have any.
 HEADLINE = ("interval", "duration")
+#: Styles that are judged by a classifier of the two.
+PAIRS = (("hymn", "pop"), ("chorale", "pop"), ("lied", "pop"))
 _BARS = 48
+
+Transfer = Callable[[Piece, str, int], Piece]
 
 
 def shorten(piece: Piece, bars: int = _BARS) -> Piece:
@@ -45,57 +49,124 @@ def shorten(piece: Piece, bars: int = _BARS) -> Piece:
     )
 
 
-def histograms(notes: np.ndarray, score: Score) -> Histograms:
-    """The three profiles of a part."""
-    bars = bar_starts(score)
-    onset = notes["onset_tick"].astype(np.int64)
-    bar = np.clip(np.searchsorted(bars, onset, "right") - 1, 0, len(bars) - 1)
-    place = (onset - bars[bar]) / 960
-    return (
-        interval_histogram(onset / 960, notes["pitch"].astype(np.int64)),
-        duration_histogram(place, notes["duration_tick"] / 960),
-        velocity_histogram(place, notes["velocity"]),
-    )
-
-
-def chroma_of(notes: np.ndarray, score: Score) -> np.ndarray:
-    """Chroma windows of a part at the piece's tempo."""
-    onset = seconds_from_ticks(score, notes["onset_tick"])
-    end = seconds_from_ticks(score, notes["onset_tick"] + notes["duration_tick"])
-    return chroma_windows(onset, end - onset, notes["pitch"].astype(np.int64), float(end.max(initial=0)))
-
-
-def transferred(piece: Piece, model: Model, style: str, seed: int, **settings: object) -> Piece:
+def transferred(
+    piece: Piece, models: Mapping[str, Model], style: str, seed: int, **settings: object
+) -> Piece:
     """The piece after the stage, as a piece again (its accompaniment is what the stage wrote)."""
-    result = apply(
-        piece.score, piece.record, stage_settings(style=style, **settings), {"accompaniment": model}, seed
-    )
+    result = apply(piece.score, piece.record, stage_settings(style=style, **settings), models, seed)
     return replace(piece, score=result.score, record=piece.record | result.record, style=style)
 
 
-def _first_of_each_style(pieces: Iterable[Piece], most: int = 120) -> list[Piece]:
-    """At most `most` pieces of each style, in the order given."""
-    counts: Counter[str] = Counter()
-    chosen = []
-    for piece in pieces:
-        counts[piece.style] += 1
-        if counts[piece.style] <= most:
-            chosen.append(piece)
-    return chosen
+def part_of(piece: Piece) -> Part:
+    """The accompaniment with its bars and chords."""
+    return Part(piece.accompaniment, bar_starts(piece.score), *chords_of_record(piece.record))
 
 
-def evaluate(pieces: list[Piece], model: Model, per_style: int = 14, **settings: object) -> tuple[dict, dict]:
-    """Points by target style, and the classifier's figures."""
-    train = [shorten(p) for p in _first_of_each_style(p for p in pieces if not p.is_validation)]
-    rng = np.random.default_rng(0)
-    sources = [shorten(p) for p in sample([p for p in pieces if p.is_validation], STYLES, per_style, rng)]
-    music = Music(
-        styles=STYLES,
+def in_template(piece: Piece, of: BarLibrary, style: str, seed: int) -> Piece:
+    """The piece with its accompaniment made of bars of the library; silent bars stay silent."""
+    part = part_of(piece)
+    chosen = choose_bars(part, of, silent_bars(part), np.random.default_rng(seed))
+    track = piece.score.tracks[1].with_notes(cut_repeats(play(part, chosen, of)))
+    score = replace(piece.score, tracks=(piece.score.tracks[0], track))
+    return replace(
+        piece, score=score, record=piece.record | {"tracks": piece.record["tracks"][:2]}, style=style
+    )
+
+
+def music_of(train: Sequence[Piece], styles: Sequence[str], transfer: Transfer) -> Music:
+    """How accompaniments are measured; templates are made of `train`."""
+
+    @cache
+    def bars_of(style: str) -> BarLibrary:
+        return library(part_of(p) for p in train if p.style == style)
+
+    return Music(
+        styles=styles,
         measures=MEASURES,
         headline=HEADLINE,
-        histograms=lambda piece: histograms(piece.accompaniment, piece.score),
-        content=lambda piece: chroma_of(piece.accompaniment, piece.score),
+        pairs=[pair for pair in PAIRS if set(pair) <= set(styles)],
+        histograms=lambda piece: part_histograms(piece.accompaniment, piece.score),
+        content=lambda piece: part_chroma(piece.accompaniment, piece.score),
         similarity=chroma_similarity,
-        transfer=lambda piece, style, seed: transferred(piece, model, style, seed, **settings),
+        prints=lambda piece: part_prints(piece.accompaniment, piece.score),
+        density=lambda piece: notes_a_beat(piece.accompaniment, piece.score),
+        bars=lambda piece: len(bar_starts(piece.score)) - 1,
+        transfer=transfer,
+        template=lambda piece, style, seed: in_template(piece, bars_of(style), style, seed),
     )
-    return measure_transfers(train, sources, music, rng)
+
+
+def measure_accompaniment(
+    pieces: Sequence[Piece], styles: Sequence[str], transfer: Transfer, per_style: int
+) -> Measurement:
+    """Transfers of up to `per_style` validation pieces of each style (48 bars at most) to all styles.
+
+    Classifiers, targets and templates know the whole training pieces.
+    """
+    pieces = [p for p in pieces if p.style in styles]
+    train = [p for p in pieces if not p.is_validation]
+    held = [shorten(p) for p in pieces if p.is_validation]
+    sources = sample(held, styles, per_style, np.random.default_rng(0))
+    return Measurement(train, held, sources, music_of(train, styles, transfer))
+
+
+def evaluate(
+    pieces: Sequence[Piece],
+    models: Mapping[str, Model],
+    styles: Sequence[str],
+    per_style: int = 14,
+    **settings: object,
+) -> tuple[dict, dict]:
+    """Points by target style, and the classifier's figures, of the stage with these models and settings."""
+
+    def transfer(piece: Piece, style: str, seed: int) -> Piece:
+        return transferred(piece, models, style, seed, **settings)
+
+    return measure_accompaniment(pieces, styles, transfer, per_style).headlines()
+
+
+def agreement(measured: Measurement, harmony: Model) -> dict[str, Any]:
+    """By style, in what share of the beats the model `harmony` hears the chord that was meant: in what was
+    written in the style, in the sources that are of the style, and in templates of the style.
+    """
+    out: dict[str, Any] = {}
+    music = measured.music
+    for style in (*music.styles, "all"):
+        chosen = [m for m in measured.made if style in (m.target, "all")]
+        kinds = {
+            "written": [(m.there, m.source) for m in chosen],
+            "template": [
+                (music.template(measured.sources[m.source], m.target, m.source), m.source) for m in chosen
+            ],
+            "sources": [(p, i) for i, p in enumerate(measured.sources) if style in (p.style, "all")],
+        }
+        out[style] = {}
+        for name, pieces in kinds.items():
+            counts = np.array([chord_agreement(p.score, p.record, harmony) for p, _ in pieces])
+            piece = np.unique([i for _, i in pieces], return_inverse=True)[1]
+            right, beats = (np.bincount(piece, column) for column in counts.T)
+            out[style][name] = round(float(right.sum() / beats.sum()), 4)
+            out[style][f"{name} interval"] = [
+                round(v, 4) for v in interval_of_ratio(right[beats > 0], beats[beats > 0])
+            ]
+    return out
+
+
+def in_range(measured: Measurement) -> dict[str, Any]:
+    """By style, notes written, and the share of them in the range of the instrument that plays them.
+
+    Instruments that no style has are not judged, and are counted.
+    """
+    ranges = {p.program: (p.lowest, p.highest) for players in ENSEMBLES.values() for p in players}
+    out = {}
+    for style in measured.music.styles:
+        inside = judged = unknown = 0
+        for track in (t for m in measured.made if m.target == style for t in m.there.score.tracks[1:]):
+            if track.program not in ranges:
+                unknown += len(track.notes)
+                continue
+            low, high = ranges[track.program]
+            judged += len(track.notes)
+            inside += int(((track.notes["pitch"] >= low) & (track.notes["pitch"] <= high)).sum())
+        out[style] = {"notes": judged, "in_range": round(inside / max(judged, 1), 5), "not_judged": unknown}
+    return out

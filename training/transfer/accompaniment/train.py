@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from functools import partial
 
+from segue.transfer.encoding import STYLES
 from training.transfer.accompaniment.evaluate import HEADLINE, MEASURES, evaluate
 from training.transfer.accompaniment.fit import fit
 from training.transfer.export import export_units
@@ -116,7 +117,7 @@ def main() -> None:
         fitted,
         export,
         args.run / "draft",
-        partial(evaluate, pieces),
+        lambda model, **settings: evaluate(pieces, {"accompaniment": model}, STYLES, **settings),
         MEASURES,
         {"temperature_0": {"per_style": 6, "temperature": 0.0}},
     )

@@ -1,0 +1,181 @@
+"""Every measure of the transfer stage on the validation split, beside its baselines.
+
+Run as `PYTHONPATH=src:. python -m training.transfer.measure --data ../shared/data`. It prints Markdown and,
+with `--json`, writes the same figures as JSON; the same files give the same figures, but for the cost.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from segue.config import parse_assignments
+from segue.process import stage_spec
+from segue.runtime import Model, load_model
+from segue.transfer.plane import all_together, by_pair, by_target
+from training.transfer.accompaniment.evaluate import (
+    agreement,
+    in_range,
+    measure_accompaniment,
+    transferred,
+)
+from training.transfer.drums.data import load_drums
+from training.transfer.drums.evaluate import measure_drums
+from training.transfer.drums.evaluate import transferred as transferred_drums
+from training.transfer.pieces import load_pieces
+from training.transfer.protocol import Measurement
+from training.transfer.report import RUNS, table
+from training.transfer.settings import stage_settings
+
+Figures = dict[str, Any]
+
+
+def figures_of(measured: Measurement) -> Figures:
+    """All that is measured of accompaniments and drums alike."""
+    plane = measured.plane()
+    return {
+        "measures": list(measured.music.measures),
+        "sources": {s: sum(p.style == s for p in measured.sources) for s in measured.music.styles},
+        "overall": plane.summary(all_together),
+        "by target": plane.summary(by_target),
+        "by pair": plane.summary(by_pair),
+        "pairs": {f"{a} and {b}": measured.pair(a, b) for a, b in measured.music.pairs},
+        "all styles": measured.all_styles(),
+        "copies": measured.copies(),
+        "selves": measured.selves(),
+        "cost_ms_per_4_bars": measured.cost(),
+    }
+
+
+def pitched_figures(data: Path, cache: Path, per_style: int, settings: Mapping[str, Any]) -> Figures:
+    """The figures of the pitched styles, of the stage with these settings."""
+    models = _models(settings)
+    pieces = load_pieces(data, cache)
+    styles = list(dict.fromkeys(p.style for p in pieces))
+    measured = measure_accompaniment(
+        pieces,
+        styles,
+        lambda piece, style, seed: transferred(piece, models, style, seed, **settings),
+        per_style,
+    )
+    return figures_of(measured) | {
+        "chord agreement": agreement(measured, load_model("harmony")),
+        "range": in_range(measured),
+    }
+
+
+def drum_figures(data: Path, per_style: int, settings: Mapping[str, Any]) -> Figures:
+    """The figures of the drum styles, of the stage with these settings."""
+    models = _models(settings)
+    pieces = load_drums(data)
+    styles = list(dict.fromkeys(p.style for p in pieces))
+    measured = measure_drums(
+        pieces,
+        styles,
+        lambda piece, style, seed: transferred_drums(piece, models, style, seed, **settings),
+        per_style,
+    )
+    return figures_of(measured)
+
+
+def _models(settings: Mapping[str, Any]) -> Mapping[str, Model]:
+    return stage_spec("transfer", stage_settings(**settings), 0).load_models()
+
+
+def text_of(heading: str, figures: Figures) -> str:
+    """The figures as Markdown."""
+    sources = ", ".join(f"{n} {style}" for style, n in figures["sources"].items())
+    blocks = [f"## {heading}", f"Sources: {sources}."]
+    for name in ("overall", "by target", "by pair"):
+        blocks += [f"### Plane, {name}", table(figures[name], figures["measures"]), _against(figures[name])]
+    if figures["pairs"]:
+        blocks += ["### S by a classifier of two styles, percent", _pairs(figures["pairs"])]
+    every = figures["all styles"]
+    blocks.append(
+        f"Classifier of all styles: accuracy {every['classifier_accuracy']}; S {every['strength_S']} "
+        f"{every['strength_interval']}; transfers taken for the target: "
+        + ", ".join(f"{k} {v}" for k, v in every["taken_for_target"].items())
+    )
+    blocks += ["### Bars that a training piece has note for note", _rows("style", figures["copies"])]
+    blocks += ["### To the own style", _rows("style", figures["selves"])]
+    for name in ("chord agreement", "range"):
+        if name in figures:
+            blocks += [f"### {name.capitalize()}", _rows("style", figures[name])]
+    cost = ", ".join(f"{k} {v}" for k, v in figures["cost_ms_per_4_bars"].items())
+    return "\n\n".join([*blocks, f"Cost, process ms per 4 bars: {cost}."])
+
+
+def _against(summary: Mapping[str, Figures]) -> str:
+    rows = {
+        name: {
+            "content": entry["over_template"]["content"],
+            "fit": entry["over_template"]["fit"],
+            "beats the template in": " and ".join(entry["over_template"]["beaten_in"]) or "-",
+            "dominated by": " and ".join(entry["dominated_by"]) or "-",
+        }
+        for name, entry in summary.items()
+    }
+    return "Transfer less template, mean and interval:\n\n" + _rows("", rows)
+
+
+def _pairs(pairs: Mapping[str, Figures]) -> str:
+    rows = {}
+    for name, entry in pairs.items():
+        for way, value in entry.items():
+            if isinstance(value, dict):
+                rows[way] = value
+        rows[name] = {
+            "S": entry["S"],
+            "interval": entry["interval"],
+            "accuracy": entry["classifier_accuracy"],
+        }
+    return _rows("", rows)
+
+
+def _rows(head: str, rows: Mapping[str, Mapping[str, Any]]) -> str:
+    """A Markdown table with a column for every key."""
+    columns = list(dict.fromkeys(key for row in rows.values() for key in row))
+    lines = [f"| {head} | " + " | ".join(columns).replace("_", " ") + " |", "|---" * (len(columns) + 1) + "|"]
+    for name, row in rows.items():
+        lines.append(f"| {name} | " + " | ".join(_cell(row.get(key, "")) for key in columns) + " |")
+    return "\n".join(lines)
+
+
+def _cell(value: Any) -> str:
+    return (
+        ", ".join(map(str, value))
+        if isinstance(value, Sequence) and not isinstance(value, str)
+        else str(value)
+    )
+
+
+def main() -> None:
+    """Measure, print, and write the JSON."""
+    parser = argparse.ArgumentParser(description="Measure the transfer stage beside its baselines.")
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of the data sets")
+    parser.add_argument("--cache", type=Path, default=RUNS / "pieces.pickle", help="pieces read before")
+    parser.add_argument("--only", choices=["pitched", "drums"], help="one kind of styles")
+    parser.add_argument("--pieces", type=int, default=24, help="sources of each style at most")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting")
+    parser.add_argument("--json", type=Path, help="file for the figures as JSON")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    settings = parse_assignments(args.set)
+    figures: dict[str, Figures] = {}
+    if args.only != "drums":
+        figures["pitched"] = pitched_figures(args.data, args.cache, args.pieces, settings)
+        print(text_of("Pitched styles", figures["pitched"]), flush=True)
+    if args.only != "pitched":
+        figures["drums"] = drum_figures(args.data, args.pieces, settings)
+        print(text_of("Drum styles", figures["drums"]), flush=True)
+    if args.json:
+        args.json.write_text(json.dumps(figures, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

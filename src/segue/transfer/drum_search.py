@@ -23,7 +23,6 @@ from segue.transfer.kit import (
     LOUDNESS_CLASSES,
     velocities,
 )
-from segue.transfer.walk import draw
 
 #: Draws of a phrase, and its bars.
 DRAWS, PHRASE_BARS = 8, 4
@@ -137,7 +136,6 @@ def _draw_stretch(
         previous[:] = book[before[begin - 1]]
     codes = np.zeros((draws, end - begin), np.int64)
     play, loud = [], []
-    noise = temperature * rng.gumbel(size=(end - begin, draws, len(book))) if temperature > 0 else None
     for unit in range(begin, end + 1):
         # One step more tells how the last unit is played; its features do not matter.
         heard = np.repeat(task.features[[min(unit, len(task.features) - 1)]], nets * draws, axis=0)
@@ -155,21 +153,28 @@ def _draw_stretch(
         if first >= 0:
             codes[:, unit - begin] = codes[:, first - begin] if first >= begin else before[first]
         else:
-            logits = np.round(_guided(out["pattern"], draws, strength, guided) + task.tilt[unit], _DECIMALS)
-            if noise is not None:
-                likely = logits > logits.max(axis=1, keepdims=True) - _UNLIKELY
-                logits = np.where(likely, logits + noise[unit - begin], -np.inf)
-            codes[:, unit - begin] = logits.argmax(axis=1)
+            logits = _guided(out["pattern"], draws, strength, guided) + task.tilt[unit]
+            codes[:, unit - begin] = _draw(logits, temperature, rng)
         previous = book[codes[:, unit - begin]]
     played = np.stack(play, axis=1).reshape(draws, end - begin, 2, UNIT_STEPS, len(CLASSES))
     logits = np.stack(loud, axis=1).reshape(draws, end - begin, -1, LOUDNESS_CLASSES)
     both = states.reshape(nets, draws, -1)
     return _Written(
         codes,
-        velocities(played[:, :, 0], draw(logits, temperature, rng)),
+        velocities(played[:, :, 0], _draw(logits, temperature, rng)),
         np.clip(np.round(played[:, :, 1].astype(np.float64), 2), -0.5, 0.5),
         (both[0], both[-1]),
     )
+
+
+def _draw(logits: np.ndarray, temperature: float, rng: np.random.Generator) -> np.ndarray:
+    """One class for each row of logits (..., classes): int64 (...). Temperature 0 takes the most likely one."""
+    logits = np.round(logits, _DECIMALS)
+    if temperature == 0:
+        return logits.argmax(axis=-1)
+    # The largest of logits plus scaled Gumbel noise is a draw from the softmax at that temperature.
+    likely = logits > logits.max(axis=-1, keepdims=True) - _UNLIKELY
+    return np.where(likely, logits + temperature * rng.gumbel(size=logits.shape), -np.inf).argmax(axis=-1)
 
 
 def _guided(rows: np.ndarray, draws: int, strength: float, guided: bool) -> np.ndarray:

@@ -20,6 +20,7 @@ from segue.transfer.kit import (
     DRUM_BINS,
     GRID_BITS,
     SKELETON_COLUMNS,
+    SNARE,
     blend_profiles,
     hit_grid,
     hits_to_notes,
@@ -39,8 +40,8 @@ _LIKENESS, _LIKENESS_PULL = 1.0, 6.0
 #: Nats by which what is telling of a style is favoured; hits this rare everywhere tell nothing, and the most that one
 #: tells.
 _TELLING, _RARE, _MOST_TELLING = 0.85, 3e-4, 1.5
-#: Nats a hit and a hit off the beat at either end of `density` and `complexity`.
-_DENSITY, _COMPLEXITY = 1.2, 1.2
+#: Nats a standard deviation over the patterns at either end of a control.
+_CONTROL = 1.5
 
 Replayed = tuple[Score, list[dict[str, Any]], dict[str, Any]]
 
@@ -107,7 +108,7 @@ def play_style(
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """NOTE array of new drums where the kit notes `source` sound, and how many bars were played and repeated."""
     target = named_style(model, settings["drum_style"]) if profile is None else profile
-    intensity = settings.get("intensity", 1.0)
+    intensity = settings["intensity"]
     if intensity < 1:
         target = blend_profiles([(target, intensity), (style_profile(source, grid), 1 - intensity)])
     heard = sixteenths(hit_grid(source, grid)[..., 0])
@@ -123,7 +124,7 @@ def play_style(
     likeness = _likeness(struck, codebook, profile_is_swung(target))
     pull = _LIKENESS * settings["drum_skeleton"] + _LIKENESS_PULL * (1 - intensity)
     own = _telling(target, model, codebook)[in_pairs(grid)[0] % 4]
-    tilt = pull * likeness + _TELLING * intensity * own + _controls(codebook, settings.get("density", 0.0), settings.get("complexity", 0.0))
+    tilt = pull * likeness + _TELLING * intensity * own + _controls(codebook, settings)
     task = Task(features, target, codebook, tilt.astype(np.float32), likeness, silent, alike, grid)
     onsets, velocity, offset = write_drums(
         model, task, settings["temperature"], settings["strength"], bool(settings["drum_skeleton"]), rng
@@ -160,12 +161,20 @@ def _known(model: Model) -> list[np.ndarray]:
     return [named_style(model, name) for name in model.card["styles"]]
 
 
-def _controls(codebook: np.ndarray, density: float, complexity: float) -> np.ndarray:
-    """What the two controls (-1..1) add to the logit of each pattern, (patterns,)."""
-    hits = codebook.reshape(-1, BEAT_STEPS, len(CLASSES))
+def _controls(codebook: np.ndarray, settings: Settings) -> np.ndarray:
+    """What the controls (-1..1) add to the logit of each pattern, (patterns,): nats by standard deviations of hits, of
+    hits finer than eighths and of different drums, and of kicks and snares off the beat less those on it. The latter
+    two are counted beside the number of hits, so that they do not merely add notes.
+    """
+    hits = codebook.reshape(-1, BEAT_STEPS, len(CLASSES)).astype(np.float64)
     count = hits.sum(axis=(1, 2))
-    off = np.delete(hits, [0, 6, 8], axis=1).sum(axis=(1, 2))
-    return _DENSITY * density * (count - count.mean()) + _COMPLEXITY * complexity * (off - off.mean())
+    fine = np.delete(hits, [0, 6, 8], axis=1).sum(axis=(1, 2)) + hits.any(axis=1).sum(axis=1)
+    strong = hits[:, :, : SNARE + 1].sum(axis=2)
+    off = strong[:, 2:11].sum(axis=1) - strong[:, :2].sum(axis=1)
+    slope = [float(np.cov(count, part)[0, 1] / count.var(ddof=1)) for part in (fine, off)]
+    rows = [count, fine - slope[0] * count, off - slope[1] * count]
+    wanted = [settings[name] for name in ("density", "complexity", "syncopation")]
+    return _CONTROL * sum(w * (r - r.mean()) / r.std() for w, r in zip(wanted, rows, strict=True))
 
 
 def repeated_units(struck: np.ndarray, grid: Grid) -> np.ndarray:

@@ -31,7 +31,7 @@ from training.transfer.controls import figures
 GROOVE = Path(__file__).resolve().parents[2] / "shared" / "data" / "groove"
 SCHEMA = yaml.safe_load((Path(transfer.__file__).parent / "settings.schema.yaml").read_text())
 DEFAULTS = {key: entry["default"] for key, entry in SCHEMA["properties"].items()}
-DRUM_STYLES = [s for s in SCHEMA["properties"]["drum_style"]["enum"] if s != "none"]
+DRUM_STYLES = [s for s in SCHEMA["properties"]["drum_style"]["enum"] if s not in ("none", "same")]
 PROGRESSION = ("C", "Am7", "F", "G7")
 C_MAJOR = {0, 2, 4, 5, 7, 9, 11}
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from segue.metrics.style import DRUM_BINS_PER_BEAT, SPAN_BEATS, VELOCITY_BINS
+from segue.metrics.style import SPAN_BEATS, VELOCITY_BINS
 from segue.runtime import Model
 from segue.transfer.grid import UNIT_STEPS, Grid, in_pairs
 from segue.transfer.kit import (

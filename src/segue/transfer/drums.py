@@ -204,7 +204,7 @@ def adapted_meters(score: Score, model: Model, style: str | None) -> dict[str, A
     learned = set(model.card["styles"][style]["meters"]) if style else {"4/4"}
     found = []
     for meter in {m.name: m for m in meters_from_zero(score)}.values():
-        if meter.name in learned or meter.name in ("2/4", "2/2") and "4/4" in learned:
+        if meter.name in learned or (meter.name in ("2/4", "2/2") and "4/4" in learned):
             continue
         if meter.denominator >= 8 and meter.numerator % 3 == 0 and meter.numerator > 3:
             rule = "each dotted beat takes a beat of four, as a shuffle"

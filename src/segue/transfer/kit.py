@@ -184,7 +184,7 @@ def by_cell(hits: np.ndarray) -> np.ndarray:
     """The loudest hit in each quarter of the beat: (units, 4, classes, 2) of (units, 12, classes, 2)."""
     out = np.zeros((len(hits), UNIT_STEPS, *hits.shape[2:]), hits.dtype)
     for cell in range(UNIT_STEPS):
-        part = hits[:, CELL_OF_STEP == cell]
+        part = hits[:, cell == CELL_OF_STEP]
         loudest = part[..., 0].argmax(axis=1)[:, None, :, None]
         out[:, cell] = np.take_along_axis(part, loudest, axis=1)[:, 0]
     return out
@@ -281,8 +281,8 @@ def unit_features(hits: np.ndarray, grid: Grid, beats_per_minute: np.ndarray) ->
     kick = struck[:, :, KICK]
     back = strong[:, :, SNARE]
     known = np.ones((units, 1))
-    out = np.concatenate(
-        [position, length, phrase, tempo, source, kick, back, known], axis=1
-    ).astype(np.float32)
+    out = np.concatenate([position, length, phrase, tempo, source, kick, back, known], axis=1).astype(
+        np.float32
+    )
     assert out.shape == (units, FEATURES)
     return out

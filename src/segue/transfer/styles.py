@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from segue.transfer.ensemble import Player
 
@@ -16,7 +17,7 @@ PIANO = Player("Piano", 0, 21, 108)
 
 @dataclass(frozen=True)
 class Style:
-    """A style that `style` or `drum_style` may name.
+    """A style that `style` may name.
 
     `meters` are those of at least ten pieces, the data's most frequent first; `players` stand from high to
     low, `lead` takes over the melody where it can play all of it (None: the melody keeps its instrument).
@@ -25,7 +26,7 @@ class Style:
     hears: str
     data: str
     meters: tuple[str, ...]
-    players: tuple[Player, ...] = ()
+    players: tuple[Player, ...]
     lead: Player | None = None
 
 
@@ -78,26 +79,42 @@ STYLES: dict[str, Style] = {
     ),
 }
 
-DRUM_STYLES: dict[str, Style] = {
-    "rock": Style("back beat and eighths on the hat", "190 beats of the Groove MIDI Dataset", ("4/4",)),
-    "funk": Style("sixteenths with ghost notes", "37 beats", ("4/4",)),
-    "jazz": Style("ride, hat on two and four, a talking snare; swung", "46 beats", ("4/4",)),
-    "latin": Style("bossa, samba, songo: even eighths on ride and rim", "48 beats", ("4/4",)),
-    "hiphop": Style("slow, late sixteenths", "27 beats", ("4/4",)),
-    "afrobeat": Style("broken kick and open hats over a steady pulse", "12 beats", ("4/4",)),
+#: What the drum styles sound like; the data behind each are in the card of the drum network.
+DRUM_STYLES: dict[str, str] = {
+    "rock": "back beat, eighths on the hat, crashes at the turns",
+    "latin": "bossa, samba, songo: even eighths over a kick that pushes",
+    "jazz": "swung ride, hat on two and four, a talking snare",
+    "funk": "broken sixteenths with ghost notes",
+    "afrobeat": "broken kick and open hats over a steady pulse",
+    "afrocuban": "son and rumba figures on the kit, off the beat",
+    "hiphop": "late, heavy sixteenths under a plain hat",
+    "neworleans": "second line: a rolling snare over marching kick",
+    "dance": "kick on every beat, open hat between",
+    "soul": "a straight back beat, laid back",
+    "reggae": "one drop: kick and snare on the third beat",
+    "country": "train beat and two-beat",
 }
 
 
-def listing(presets: Mapping[str, str], broken: Mapping[str, str]) -> str:
-    """What `segue styles` prints: every style with its line, and the user's presets by name."""
-    lines: list[str] = []
-    for title, styles in (("style", STYLES), ("drum_style", DRUM_STYLES)):
-        lines.append(f"{title}:")
-        for name, style in styles.items():
-            players = ", ".join(player.name for player in style.players)
-            lines.append(f"  {name:<10} {style.hears}")
-            facts = [*([f"played by {players}"] if players else []), f"learned from {style.data}"]
-            lines.append(f"  {'':<10} {'; '.join(facts)}; meters {', '.join(style.meters)}")
+def listing(
+    drums: Mapping[str, Mapping[str, Any]], presets: Mapping[str, str], broken: Mapping[str, str]
+) -> str:
+    """What `segue styles` prints: every style with its line, and the user's presets by name.
+
+    `drums` are the drum styles of the card of the drum network.
+    """
+    lines = ["style:"]
+    for name, style in STYLES.items():
+        players = ", ".join(player.name for player in style.players)
+        lines.append(f"  {name:<10} {style.hears}")
+        lines.append(f"  {'':<10} {players}; from {style.data}; meters {', '.join(style.meters)}")
+    lines.append("drum_style:")
+    for name, facts in drums.items():
+        lines.append(f"  {name:<10} {DRUM_STYLES[name]}")
+        lines.append(
+            f"  {'':<10} from {facts['bars']:,} bars by {facts['drummers']} drummers of the Groove MIDI "
+            f"Dataset; meters {', '.join(facts['meters'])}"
+        )
     lines.append("presets (style: NAME, from the folder styles/):")
     lines += [f"  {name:<10} {hears}" for name, hears in presets.items()]
     lines += [f"  {name:<10} cannot be used: {reason}" for name, reason in broken.items()]

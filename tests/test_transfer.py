@@ -20,12 +20,12 @@ from segue.score import DRUM_CHANNEL, Meter, Score, Tempo, Text, Track, bar_star
 from segue.transfer import grid as grids
 from segue.transfer.controls import CONTROLS
 from segue.transfer.ensemble import join
+from segue.transfer.form import phrases_to_replay
 from segue.transfer.instruments import program_range
 from segue.transfer.kit import CLASS_OF_PITCH
 from segue.transfer.patterns import nearest_patterns, pack_patterns, unpack_patterns
 from segue.transfer.slots import intervals_of, pitches_from_slots, slots_from_pitches
 from segue.transfer.styles import STYLES
-from segue.transfer.walk import phrases_to_replay
 from training.transfer.controls import figures
 
 GROOVE = Path(__file__).resolve().parents[2] / "shared" / "data" / "groove"
@@ -496,11 +496,11 @@ def test_drums_keep_form_percussion_and_sound_human():
             for o, p in zip(kit["onset_tick"].tolist(), kit["pitch"].tolist(), strict=True)
             if round(o / 240) // 16 == b
         )
-        for b in (2, 3, 4, 7)
+        for b in (2, 4, 6, 7)
     ]
     assert bar.max() == 15
     assert grid[0] == grid[1] == grid[2] != grid[3]
-    assert result.report["drums"]["bars"]["repeated"] == 14
+    assert result.report["drums"]["bars"]["repeated"] == 13
 
 
 @pytest.mark.skipif(not (GROOVE / "info.csv").is_file(), reason="the Groove MIDI Dataset is not here")

@@ -71,20 +71,28 @@ STYLES: dict[str, Style] = {
         Player("Violin I", 40, 55, 100),
     ),
     "swing": Style(
-        "a jazz trio's walking bass and piano, swung as its tempo asks for; add drum_style jazz",
+        "a jazz trio's walking bass and piano, swung as its tempo asks for; add drum_style swing",
         "rules; bass lines and swing of 422 solos of the Weimar Jazz Database",
         ("4/4",),
         (PIANO, Player("Bass", 32, 28, 60, line=True)),
     ),
 }
 
+_GROOVE = "of the Groove MIDI Dataset"
 DRUM_STYLES: dict[str, Style] = {
-    "rock": Style("back beat and eighths on the hat", "190 beats of the Groove MIDI Dataset", ("4/4",)),
-    "funk": Style("sixteenths with ghost notes", "37 beats", ("4/4",)),
-    "jazz": Style("ride, hat on two and four, a talking snare; swung", "46 beats", ("4/4",)),
-    "latin": Style("bossa, samba, songo: even eighths on ride and rim", "48 beats", ("4/4",)),
-    "hiphop": Style("slow, late sixteenths", "27 beats", ("4/4",)),
-    "afrobeat": Style("broken kick and open hats over a steady pulse", "12 beats", ("4/4",)),
+    "rock": Style("back beat, eighths on the hat", f"167 beats {_GROOVE}, 9 drummers", ("4/4",)),
+    "latin": Style("bossa, samba, songo: even eighths", f"36 beats {_GROOVE}, 4 drummers", ("4/4",)),
+    "jazz": Style("ride and a talking snare, often swung", f"39 beats {_GROOVE}, 5 drummers", ("4/4",)),
+    "swing": Style("the swung ones of jazz: ride and off-beat", f"17 beats {_GROOVE}, 3 drummers", ("4/4",)),
+    "funk": Style("sixteenths with ghost notes", f"31 beats {_GROOVE}, 4 drummers", ("4/4",)),
+    "afrobeat": Style("broken kick over a steady pulse", f"10 beats {_GROOVE}, 2 drummers", ("4/4",)),
+    "afrocuban": Style("rhumba, 6/8 feels, cascara and toms", f"7 beats {_GROOVE}, 2 drummers", ("4/4",)),
+    "hiphop": Style("sparse kick, late sixteenths", f"26 beats {_GROOVE}, 3 drummers", ("4/4",)),
+    "neworleans": Style("second line on the snare", f"13 beats {_GROOVE}, 4 drummers", ("4/4",)),
+    "dance": Style("kick on the beat, open hats off it", f"7 beats {_GROOVE}, 2 drummers", ("4/4",)),
+    "soul": Style("a plain, soft groove", f"10 beats {_GROOVE}, 2 drummers", ("4/4",)),
+    "reggae": Style("one drop, rim and hats", f"3 beats {_GROOVE}, 2 drummers", ("4/4",)),
+    "country": Style("train beat and two-step", f"2 beats {_GROOVE}, 2 drummers", ("4/4",)),
 }
 
 

@@ -9,16 +9,14 @@ import numpy as np
 
 from segue.metrics.style import (
     bar_prints,
-    drum_histogram,
     rhythm_groups,
     rhythm_similarity,
-    velocity_histogram,
 )
 from segue.runtime import Model
 from segue.score import Score
 from segue.transfer import apply
 from segue.transfer.grid import STEP_TICKS, beat_grid
-from segue.transfer.kit import CLASS_OF_PITCH, hit_grid
+from segue.transfer.kit import histograms, hit_grid, sixteenths
 from training.transfer.drums.data import DrumPiece
 from training.transfer.protocol import Measurement, Music, sample
 from training.transfer.settings import stage_settings
@@ -40,16 +38,10 @@ def shorten(piece: DrumPiece, bars: int = _BARS) -> DrumPiece:
     return replace(piece, score=piece.score.with_track(0, track.with_notes(notes)))
 
 
-def histograms(notes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Onset by drum and onset by velocity, in bars of 4/4 that begin at 0."""
-    place = (notes["onset_tick"] % _BAR_TICKS) / 960
-    return drum_histogram(place, CLASS_OF_PITCH[notes["pitch"]]), velocity_histogram(place, notes["velocity"])
-
-
 def hit_bars(score: Score) -> np.ndarray:
-    """Hits by bar, bool (bars, 16, 9)."""
+    """Hits by bar, bool (bars, 16, 9); swung eighths are eighths, as swing belongs to the style."""
     grid = beat_grid(score)
-    hits = hit_grid(score.tracks[0].notes, grid)[..., 0] > 0
+    hits = sixteenths(hit_grid(score.tracks[0].notes, grid)[..., 0]) > 0
     return hits[: grid.bars * 4].reshape(grid.bars, 16, -1)
 
 
@@ -128,8 +120,12 @@ def in_template(piece: DrumPiece, of: DrumBars, style: str, seed: int) -> DrumPi
 def measure_drums(
     pieces: Sequence[DrumPiece], styles: Sequence[str], transfer: Transfer, per_style: int
 ) -> Measurement:
-    """Transfers of up to `per_style` validation recordings of each style (32 bars at most) to all styles."""
-    pieces = [p for p in pieces if p.style in styles]
+    """Transfers of up to `per_style` validation recordings of each style (32 bars at most) to all styles that
+    have validation recordings, in four.
+    """
+    held_out = {p.style for p in pieces if p.is_validation and p.in_four}
+    styles = [style for style in styles if style in held_out]
+    pieces = [p for p in pieces if p.style in styles and p.in_four]
     train = [p for p in pieces if not p.is_validation]
     held = [shorten(p) for p in pieces if p.is_validation]
     bars = {style: drum_bars([p for p in train if p.style == style]) for style in styles}
@@ -138,7 +134,7 @@ def measure_drums(
         measures=MEASURES,
         headline=MEASURES,
         pairs=[pair for pair in PAIRS if set(pair) <= set(styles)],
-        histograms=lambda piece: histograms(piece.notes),
+        histograms=lambda piece: histograms(piece.notes, beat_grid(piece.score)),
         content=lambda piece: hit_bars(piece.score),
         similarity=rhythm_similarity,
         prints=prints,

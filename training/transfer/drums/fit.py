@@ -2,37 +2,54 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
-from segue.transfer.kit import FEATURES, GRID_BITS, LOUDNESS, PERFORMANCE
+import numpy as np
+import torch
+
 from training.transfer.drums.data import (
     DrumPiece,
+    Rows,
     encode_drums,
-    hide_skeleton,
     make_codebook,
-    make_sequences,
+    make_rows,
+    named_profiles,
 )
-from training.transfer.network import Fitted, UnitNetwork, fit_network
+from training.transfer.drums.network import DrumNetwork, train_network
 
-CODEBOOK = 256
-HIDDEN = 80
-DROPOUT = 0.3
-
-
-def new_network() -> UnitNetwork:
-    """The architecture."""
-    return UnitNetwork(GRID_BITS, FEATURES, [CODEBOOK], PERFORMANCE, HIDDEN, LOUDNESS, DROPOUT)
+CODEBOOK = 512
+HIDDEN = 128
+DROPOUT = 0.35
+EPOCHS = 12
+RATE = 4e-3
 
 
-def fit(pieces: list[DrumPiece], run: Path, seed: int, minutes: float, epochs: int) -> Fitted:
+@dataclass(frozen=True)
+class Fitted:
+    """The network, its patterns (CODEBOOK, GRID_BITS), profiles of the styles, and the rows of both parts."""
+
+    network: DrumNetwork
+    codebook: np.ndarray
+    named: np.ndarray
+    train: Rows
+    validation: Rows
+
+
+def fit(pieces: list[DrumPiece], run: Path, seed: int) -> Fitted:
     """Train, or take the weights of an earlier run where they are in `run`."""
-    encoded = [encode_drums(p) for p in pieces]
-    train = [e for e, p in zip(encoded, pieces, strict=True) if not p.is_validation]
-    validation = [e for e, p in zip(encoded, pieces, strict=True) if p.is_validation]
-    run.mkdir(parents=True, exist_ok=True)
-    codebook = make_codebook(train, CODEBOOK)
-    rows, held = (make_sequences(part, codebook) for part in (train, validation))
-    network = fit_network(
-        new_network, run / "weights.pt", rows, held, minutes, epochs, seed, hide_skeleton, 4e-3
-    )
-    return Fitted(network, {"pattern": codebook}, rows, held)
+    train, held = ([p for p in pieces if p.is_validation == validation] for validation in (False, True))
+    encoded = [encode_drums(p) for p in train]
+    codebook = make_codebook(encoded, CODEBOOK)
+    rows, held_rows = make_rows(encoded, codebook), make_rows([encode_drums(p) for p in held], codebook)
+    named = named_profiles(train)
+    torch.manual_seed(seed)
+    network = DrumNetwork(CODEBOOK, HIDDEN, DROPOUT)
+    weights = run / "weights.pt"
+    if weights.is_file():
+        network.load_state_dict(torch.load(weights))
+    else:
+        run.mkdir(parents=True, exist_ok=True)
+        train_network(network, rows, held_rows, named, EPOCHS, seed, RATE)
+        torch.save(network.state_dict(), weights)
+    return Fitted(network.eval(), codebook, named, rows, held_rows)

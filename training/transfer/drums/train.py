@@ -5,25 +5,25 @@
 
 from __future__ import annotations
 
+import json
 import time
-from functools import partial
+from pathlib import Path
+from typing import Any
 
+import numpy as np
+
+from segue.runtime import Model
 from segue.transfer.kit import STYLES
-from training.transfer.drums.data import load_drums
-from training.transfer.drums.evaluate import MEASURES, evaluate
-from training.transfer.drums.fit import fit
-from training.transfer.export import export_units
-from training.transfer.report import (
-    front_matter,
-    mean_point,
-    measure,
-    prepare,
-    prose_fields,
-    training_seconds,
-)
+from segue.transfer.plane import KINDS, all_together, by_target
+from training.transfer.drums.data import DrumPiece, load_drums
+from training.transfer.drums.evaluate import MEASURES, PAIRS, measure_drums, transferred
+from training.transfer.drums.export import export, styles_of
+from training.transfer.drums.fit import CODEBOOK, HIDDEN, Fitted, fit
+from training.transfer.drums.network import evaluate_network
+from training.transfer.protocol import Measurement
+from training.transfer.report import prepare, step_latency_ms, table, training_seconds, verdict
+from training.transfer.settings import stage_settings
 
-MINUTES = 6
-EPOCHS = 8
 COMMAND = (
     "PYTHONPATH=src:. python -m training.transfer.drums.train "
     "--data ../shared/data --out models/drums-style --seed 0"
@@ -35,72 +35,37 @@ DATA = [
         "attribution": "Gillick, Roberts, Engel, Eck, Bamman 2019; Google Magenta",
     }
 ]
+PIECES = 12
+#: Points under other settings, by name.
+VARIANTS: dict[str, dict[str, Any]] = {
+    "skeleton withheld": {"drum_skeleton": False},
+    "temperature 0": {"temperature": 0.0},
+    "strength 1": {"strength": 1.0},
+}
+PROSE = (Path(__file__).parent / "card.md").read_text(encoding="utf-8")
 
-PROSE = """
-# drums-style
 
-Plays the drums of a piece in another style: rock, funk, jazz, latin, hiphop or afrobeat. The transfer stage
-uses it.
+def floor_nats(fitted: Fitted) -> float:
+    """Nats a pattern by each style's own frequencies (add one half), the style given."""
+    train, held = fitted.train, fitted.validation
+    counts = np.full((len(STYLES), CODEBOOK), 0.5)
+    np.add.at(counts, (np.repeat(train.style, np.diff(train.start)), train.codes), 1)
+    log = np.log(counts / counts.sum(axis=1, keepdims=True))
+    return float(-log[np.repeat(held.style, np.diff(held.start)), held.codes].mean())
 
-## Architecture
 
-The music is read beat by beat on a grid of four steps and nine drum classes (Gillick et al. 2019). 256
-patterns of one beat were chosen from the training data as medoids (greedy facility location over Jaccard
-distances of hits and of rhythm); they are in the front matter. A GRU with 80 units walks over the piece: it
-hears the style, the place in bar and phrase, the tempo, how busy and how unlike the source's usual bar its
-beat is, its share of toms, its crashes, and where it strikes kick and a strong snare (withheld in half of
-the training windows), and the patterns just played; it gives logits over the patterns, and velocity,
-loudness class and timing offset of every hit of the beat before, so swing and touch are those of the style.
-{parameters} parameters.
+def measured(pieces: list[DrumPiece], model: Model, **settings: Any) -> Measurement:
+    """The transfers of validation recordings by the stage with these settings."""
 
-## Data
+    def transfer(piece: DrumPiece, style: str, seed: int) -> DrumPiece:
+        return transferred(piece, {"drums": model}, style, seed, **settings)
 
-{pieces} recordings of beats in 4/4 of the Groove MIDI Dataset (CC BY 4.0) whose first-named style is one of
-the six; its own train and validation split.
+    return measure_drums(pieces, STYLES, transfer, PIECES)
 
-## Validation
 
-Network: {nats:.3f} nats a beat; floor (each style's own frequencies, style given) {floor:.3f}. One seed.
-
-Points in the plane of content and fit. Content (ours, drums have no chroma): mean cosine by bar of hits in
-sixteenth steps and three groups (kick; snare and toms; hats and cymbals). Fit: mean of the cosines of
-onset-by-drum (twelfths of a beat) and onset-by-velocity histograms with those of the target style.
-Validation recordings (32 bars at most) of the other five styles, {sources} transfers; temperature
-{temperature}, strength {strength}; intervals are bootstraps over pieces. identity: the source itself; copy:
-a validation recording of the target style; random: any.
-
-{table}
-
-{verdict}
-
-The same with the skeleton withheld: content {free_content}, fit {free_fit} (means over styles), against
-{content} and {fit} with it, which the stage uses.
-
-A softmax regression on the two histograms, trained on training recordings and unknown to the transfer,
-tells the six styles apart with accuracy {classifier_accuracy} on validation. It takes the transfer for the
-target in these shares: {taken}. S (Brunner et al. 2018) = {strength_S} {strength_interval}; identity has 0.
-
-## Latency
-
-One step (a beat), one thread, batch of one, median after warm-up, process start excluded: {onnx} ms ONNX,
-{tflite} ms TFLite.
-
-## Intended use and limits
-
-For kits on the General MIDI percussion channel. Learned from 4/4; 3/4 takes its first beats, and in 6/8 and
-12/8 a step pattern is played over the dotted beat as a shuffle. hiphop and afrobeat rest on few drummers,
-and their validation on one and two recordings. Percussion outside the kit is left as it is.
-
-## Tried and left out
-
-Temperature and strength were chosen on these validation recordings. At temperature 0 jazz is dominated by
-identity. The onset-by-drum cosine of jazz is no better than identity's; what lifts it is the touch.
-
-Velocities by regression alone: their mean is never a ghost note nor an accent, and the onset-by-velocity
-cosine stayed under that of identity (0.48 against 0.57). Without guidance (strength 1): fit 0.63 where
-strength 2 gave 0.65, and the classifier took fewer pieces for the target. Without dropout the network
-overfits after three epochs.
-"""
+def points(summary: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """Content and fit by kind of point."""
+    return {kind: {k: summary[kind][k] for k in ("content", "fit")} for kind in KINDS}
 
 
 def main() -> None:
@@ -108,31 +73,93 @@ def main() -> None:
     args = prepare("drums-style")
     begin = time.process_time()
     pieces = load_drums(args.data)
-    fitted = fit(pieces, args.run, args.seed, MINUTES, EPOCHS)
+    fitted = fit(pieces, args.run, args.seed)
     seconds = training_seconds(args.run, begin)
-    export = partial(export_units, name="drums-style", playing="loudness")
-    figures = measure(
-        fitted,
-        export,
-        args.run / "draft",
-        lambda model, **settings: evaluate(pieces, {"drums": model}, STYLES, **settings),
-        MEASURES,
-        {"skeleton_withheld": {"drum_skeleton": False}, "temperature_0": {"temperature": 0.0}},
+    nats = evaluate_network(fitted.network, fitted.validation, fitted.named)[0]
+    by_rest = evaluate_network(fitted.network, fitted.validation, None)[0]
+    floor = floor_nats(fitted)
+    print(f"nats {nats:.3f}, style of the rest of the recording {by_rest:.3f}, floor {floor:.3f}", flush=True)
+    draft = {"headline": {"metric": "draft", "value": 0, "floor": 0, "better": "higher"}}
+    export(fitted, pieces, args.run / "draft", draft, "Draft.")
+    model = Model(args.run / "draft", "onnx")
+    found = measured(pieces, model)
+    plane = found.plane()
+    overall, summary = plane.summary(all_together)["all"], plane.summary(by_target)
+    every, pair, cost = found.all_styles(), found.pair(*PAIRS[0]), found.cost()
+    copies = {style: [e["written"], e["held out"]] for style, e in found.copies().items()}
+    selves = {s: [e["density_change"], *e["probability"]] for s, e in found.selves().items()}
+    others = {
+        name: points(measured(pieces, model, **s).plane().summary(all_together)["all"])
+        for name, s in VARIANTS.items()
+    }
+    latency = {backend: step_latency_ms(Model(args.run / "draft", backend)) for backend in ("onnx", "tflite")}
+    print(json.dumps([overall, every, pair, cost, copies, selves, others, latency], indent=1), flush=True)
+    transfer = overall["transfer"]
+    card = {
+        "task": "style transfer of drums",
+        "data": DATA,
+        "headline": {
+            "metric": f"style fit ({' + '.join(MEASURES)} cosines) at content {transfer['content']}",
+            "value": transfer["fit"],
+            "floor": overall["identity"]["fit"],
+            "better": "higher",
+        },
+        "metrics": {
+            "nats_per_beat": round(float(nats), 4),
+            "nats_per_beat_style_of_the_recording": round(float(by_rest), 4),
+            "nats_floor_style_frequencies": round(floor, 4),
+            **points(overall),
+            "over_template": overall["over_template"],
+            "dominated": {style: e["dominated_by"] for style, e in summary.items()},
+            "S_rock_and_jazz": pair,
+            "all_styles": every,
+            "copied_bars_written_and_held_out": copies,
+            "own_style_density_change_and_opinion": selves,
+            **{name.replace(" ", "_"): p for name, p in others.items()},
+        },
+        "training": {"command": COMMAND, "seconds": seconds, "seed": args.seed},
+        "latency_ms": {"per_beat": latency, "per_4_bars": cost["mean"]},
+    }
+    styles = styles_of(pieces, fitted.named)
+    rows = [
+        f"| {n} | {s['recordings']} | {s['bars']} | {s['drummers']} | {', '.join(s['meters'])} |"
+        for n, s in styles.items()
+    ]
+    ways = "\n".join(
+        f"| {way} | {v['S']} {v['interval']} | {v['P'][0]} | {v['P'][1]} | {v['P'][2]} |"
+        for way, v in pair.items()
+        if isinstance(v, dict)
     )
-    training = {"command": COMMAND, "seconds": seconds, "seed": args.seed}
-    card = front_matter(
-        "style transfer of drums", DATA, figures, training, headline=MEASURES, pattern="beat", step="beat"
-    )
-    free = figures.variants["skeleton_withheld"]
+    settings = stage_settings()
     prose = PROSE.format(
-        pieces=len(pieces),
-        content=mean_point(figures.summary, "transfer", "content"),
-        fit=mean_point(figures.summary, "transfer", "fit"),
-        free_content=mean_point(free, "transfer", "content"),
-        free_fit=mean_point(free, "transfer", "fit"),
-        **prose_fields(fitted, figures, MEASURES),
+        hidden=HIDDEN,
+        patterns=CODEBOOK,
+        parameters=sum(p.numel() for p in fitted.network.parameters()),
+        styles="\n".join(rows),
+        nats=nats,
+        by_rest=by_rest,
+        floor=floor,
+        sources=overall["transfers"],
+        temperature=settings["temperature"],
+        strength=settings["strength"],
+        table=table({"all": overall} | summary, MEASURES),
+        verdict=verdict(summary),
+        over=overall["over_template"],
+        accuracy=pair["classifier_accuracy"],
+        ways=ways,
+        S=pair["S"],
+        S_interval=pair["interval"],
+        every=every,
+        taken=", ".join(f"{k} {v}" for k, v in every["taken_for_target"].items()),
+        copies=", ".join(f"{k} {100 * a:.1f} % ({100 * b:.1f} %)" for k, (a, b) in copies.items()),
+        selves=", ".join(f"{k} {100 * v[0]:+.0f} %" for k, v in selves.items()),
+        variants="\n".join(
+            f"| {n} | {p['transfer']['content']} | {p['transfer']['fit']} |" for n, p in others.items()
+        ),
+        cost=cost,
+        **latency,
     )
-    export(fitted, args.out, card, prose)
+    export(fitted, pieces, args.out, card, prose)
 
 
 if __name__ == "__main__":

@@ -20,12 +20,12 @@ from segue.score import DRUM_CHANNEL, Meter, Score, Tempo, Text, Track, bar_star
 from segue.transfer import grid as grids
 from segue.transfer.controls import CONTROLS
 from segue.transfer.ensemble import join
+from segue.transfer.form import phrases_to_replay
 from segue.transfer.instruments import program_range
 from segue.transfer.kit import CLASS_OF_PITCH
 from segue.transfer.patterns import nearest_patterns, pack_patterns, unpack_patterns
 from segue.transfer.slots import intervals_of, pitches_from_slots, slots_from_pitches
 from segue.transfer.styles import STYLES
-from segue.transfer.walk import phrases_to_replay
 from training.transfer.controls import figures
 
 GROOVE = Path(__file__).resolve().parents[2] / "shared" / "data" / "groove"

@@ -24,7 +24,7 @@ from segue.transfer.encoding import (
     unit_features,
 )
 from segue.transfer.ensemble import both_hands, join
-from segue.transfer.form import ending, first_tick, hold_ending, meters_played
+from segue.transfer.form import ending, first_tick, hold_ending, meters_played, phrases_to_replay
 from segue.transfer.grid import PITCHED_STEPS, STEP_TICKS, Grid, grid_phase, pitched_grid
 from segue.transfer.jazz import play_swing
 from segue.transfer.patterns import unpack_patterns
@@ -35,7 +35,6 @@ from segue.transfer.slots import Key
 from segue.transfer.sounding import Content, sound
 from segue.transfer.style import Profiles
 from segue.transfer.target import Target, between, between_densities, heard_vector, mixed_profiles
-from segue.transfer.walk import phrases_to_replay
 
 HANDS = ("low", "high")
 #: Mean velocity where there is no source to take it from.

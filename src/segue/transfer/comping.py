@@ -2,10 +2,10 @@
 
 Conventions
 -----------
-- Voicings have no root, which is the bass's: third, fifth and seventh of the chord and, where the key has it, its
-  ninth; a triad goes without a seventh, so the chord that is written is the one that is heard.
-- A *figure* is the strikes of a bar: (beat, length in beats) with .5 for the second eighth, swung later on. A strike
-  on the eighth before another chord belongs to that one (an anticipation).
+- Voicings have no root, which is the bass's: third, fifth and seventh of the chord and, where the key has it,
+  its ninth; a triad goes without a seventh, so the chord that is written is the one that is heard.
+- A *figure* is the strikes of a bar: (beat, length in beats) with .5 for the second eighth, swung later on. A
+  strike on the eighth before another chord belongs to that one (an anticipation).
 """
 
 from __future__ import annotations

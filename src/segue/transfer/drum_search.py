@@ -1,7 +1,8 @@
 """Writing drums with the network: several draws of each phrase, of which the one that fits best is kept.
 
-Fit is the cosine between the style's two histograms and those of all that has been written so far with the draw
-added, so that later phrases make up for what earlier ones lack, and where the skeleton is followed also how much
+Fit is the cosine between the style's two histograms and those of all that has been written so far with the
+draw added, so that later phrases make up for what earlier ones lack, and where the skeleton is followed also
+how much
 the phrase sounds like the source's.
 """
 
@@ -21,6 +22,7 @@ from segue.transfer.kit import (
     DRUM_BINS,
     GRID_BITS,
     LOUDNESS_CLASSES,
+    on_beats,
     velocities,
 )
 
@@ -38,8 +40,9 @@ _CONTENT = 0.5
 class Task:
     """What is to be written.
 
-    `features` (units, FEATURES); `profile` (PROFILE,) of the style; `codebook` bool (patterns, GRID_BITS); `tilt`
-    (units, patterns) is added to the logits; `likeness` (units, patterns) to the source, 0..1; `silent` (units,)
+    `features` (units, FEATURES); `profile` (PROFILE,) of the style; `codebook` bool (patterns, GRID_BITS);
+    `tilt` (units, patterns) is added to the logits; `likeness` (units, patterns) to the source, 0..1;
+    `silent` (units,)
     bool: nothing is played; `same_as` (units,): the earlier unit that is taken over, or -1; the grid.
     """
 
@@ -55,8 +58,9 @@ class Task:
 
 @dataclass
 class _Written:
-    """Draws of a stretch of units: patterns (draws, units), MIDI velocities and offsets (draws, units, 4, classes),
-    and the networks' states before its end, (draws, hidden) each, with the last pattern of each draw.
+    """Draws of a stretch of units: patterns (draws, units), MIDI velocities and offsets (draws, units, 4,
+    classes), and the networks' states before its end, (draws, hidden) each, with the last pattern of each
+    draw.
     """
 
     codes: np.ndarray
@@ -71,8 +75,9 @@ def write_drums(
     """Hits bool (units, 12, classes), MIDI velocities and offsets in steps (units, 4, classes).
 
     At temperature 0 the most likely patterns are taken, without search. Beyond strength 1 what sets the style
-    apart is overdone: the network is asked a second time without the style, and logits are moved away from that
-    answer (classifier-free guidance, Ho and Salimans 2022). With `follow`, sounding like the source counts.
+    apart is overdone: the network is asked a second time without the style, and logits are moved away from
+    that answer (classifier-free guidance, Ho and Salimans 2022). With `follow`, sounding like the source
+    counts.
     """
     units = len(task.features)
     draws = DRAWS if temperature > 0 else 1
@@ -82,6 +87,7 @@ def write_drums(
     hidden = next(iter(model.zero_state().values())).shape[-1]
     state = np.zeros((2, hidden), np.float32)
     target = np.square(task.profile.astype(np.float64))
+    target[:DRUM_BINS] = on_beats(target[:DRUM_BINS])
     counts = np.zeros_like(target)
     phrase = task.grid.unit_bar // PHRASE_BARS
     for begin, end in _stretches(phrase):
@@ -102,6 +108,8 @@ def write_drums(
         state = np.stack([part[best] for part in found.states])
     hits = task.codebook[codes].reshape(units, BEAT_STEPS, len(CLASSES)).copy()
     hits[task.silent] = False
+    # What comes just before a beat belongs to it, and so to its silence.
+    hits[np.append(task.silent[1:], True), -1] = False
     return hits, velocity, offset
 
 
@@ -168,7 +176,9 @@ def _draw_stretch(
 
 
 def _draw(logits: np.ndarray, temperature: float, rng: np.random.Generator) -> np.ndarray:
-    """One class for each row of logits (..., classes): int64 (...). Temperature 0 takes the most likely one."""
+    """One class for each row of logits (..., classes): int64 (...). Temperature 0 takes the most likely
+    one.
+    """
     logits = np.round(logits, _DECIMALS)
     if temperature == 0:
         return logits.argmax(axis=-1)
@@ -186,7 +196,9 @@ def _guided(rows: np.ndarray, draws: int, strength: float, guided: bool) -> np.n
 
 
 def _histograms(task: Task, begin: int, end: int, found: _Written, k: int) -> np.ndarray:
-    """Counts (PROFILE,) of one draw: place by drum and place by velocity, as `segue.metrics.style` counts them."""
+    """Counts (PROFILE,) of one draw: place by drum and place by velocity, as `segue.metrics.style` counts
+    them.
+    """
     hits = task.codebook[found.codes[k]].reshape(end - begin, BEAT_STEPS, len(CLASSES))
     unit, step, drum = np.nonzero(hits & ~task.silent[begin:end, None, None])
     beat = in_pairs(task.grid)[0][begin:end][unit]
@@ -196,7 +208,7 @@ def _histograms(task: Task, begin: int, end: int, found: _Written, k: int) -> np
     sixth = (place + 1) // 2 % (SPAN_BEATS * BEAT_STEPS // 2)
     drums = np.bincount(place * len(CLASSES) + drum, minlength=DRUM_BINS)
     loud = np.bincount(sixth * VELOCITY_BINS + velocity // 16, minlength=len(task.profile) - DRUM_BINS)
-    return np.concatenate([drums, loud]).astype(np.float64)
+    return np.concatenate([on_beats(drums), loud]).astype(np.float64)
 
 
 def _worth(

@@ -12,6 +12,7 @@ from segue.score import TICKS_PER_QUARTER, Score, meters_from_zero, seconds_per_
 from segue.stage import Record, Settings
 from segue.transfer.drum_search import Task, write_drums
 from segue.transfer.ensemble import join
+from segue.transfer.form import phrases_to_replay
 from segue.transfer.grid import Grid, beat_grid, grid_phase, in_pairs
 from segue.transfer.kit import (
     BEAT_STEPS,
@@ -21,9 +22,11 @@ from segue.transfer.kit import (
     GRID_BITS,
     SKELETON_COLUMNS,
     SNARE,
+    STYLES,
     blend_profiles,
     hit_grid,
     hits_to_notes,
+    on_beats,
     profile_is_swung,
     sixteenths,
     style_profile,
@@ -31,14 +34,13 @@ from segue.transfer.kit import (
     unpack_profile,
 )
 from segue.transfer.patterns import unpack_patterns
-from segue.transfer.walk import phrases_to_replay
 
 #: Kick; snare and toms; hats and cymbals, over CLASSES.
 _GROUPS = np.eye(3)[[0, 1, 2, 2, 1, 1, 1, 2, 2]]
 #: Nats by which a pattern is favoured that sounds like the source's beat, always and at intensity 0.
 _LIKENESS, _LIKENESS_PULL = 1.0, 6.0
-#: Nats by which what is telling of a style is favoured; hits this rare everywhere tell nothing, and the most that one
-#: tells.
+#: Nats by which what is telling of a style is favoured; hits this rare everywhere tell nothing, and the most
+#: that one tells.
 _TELLING, _RARE, _MOST_TELLING = 0.85, 3e-4, 1.5
 #: Nats a standard deviation over the patterns at either end of a control.
 _CONTROL = 1.5
@@ -106,7 +108,9 @@ def play_style(
     rng: np.random.Generator,
     profile: np.ndarray | None,
 ) -> tuple[np.ndarray, dict[str, Any]]:
-    """NOTE array of new drums where the kit notes `source` sound, and how many bars were played and repeated."""
+    """NOTE array of new drums where the kit notes `source` sound, and how many bars were played and
+    repeated.
+    """
     target = named_style(model, settings["drum_style"]) if profile is None else profile
     intensity = settings["intensity"]
     if intensity < 1:
@@ -135,8 +139,8 @@ def play_style(
 
 
 def _likeness(struck: np.ndarray, codebook: np.ndarray, swung: bool) -> np.ndarray:
-    """How much each pattern sounds like the source's beat: cosines of hits by sixteenth in three groups of drums,
-    float64 (units, patterns); rounded, and 0 where one of them is silent.
+    """How much each pattern sounds like the source's beat: cosines of hits by sixteenth in three groups of
+    drums, float64 (units, patterns); rounded, and 0 where one of them is silent.
     """
     hits = codebook.reshape(-1, BEAT_STEPS, len(CLASSES)).astype(np.float64)
     # An empty beat after each pattern takes what belongs to the next one.
@@ -148,22 +152,24 @@ def _likeness(struck: np.ndarray, codebook: np.ndarray, swung: bool) -> np.ndarr
 
 
 def _telling(profile: np.ndarray, model: Model, codebook: np.ndarray) -> np.ndarray:
-    """How telling each pattern is of the style on each beat of a bar of four, (4, patterns): the sum over its hits of
-    the log ratio of how often the style and how often all known styles strike this drum there.
+    """How telling each pattern is of the style on each beat of a bar of four, (4, patterns): the sum over its
+    hits of the log ratio of how often the style and how often all known styles strike this drum there.
     """
-    counts = [np.square(p[:DRUM_BINS].astype(np.float64)) for p in (profile, *_known(model))]
+    counts = [on_beats(np.square(p[:DRUM_BINS].astype(np.float64))) for p in (profile, *_known(model))]
     here, anywhere = (c.reshape(4, -1) + _RARE for c in (counts[0], np.mean(counts[1:], axis=0)))
-    ratio = np.clip(np.log(here / anywhere), -_MOST_TELLING, _MOST_TELLING)
-    return np.round(ratio @ codebook.T.astype(np.float64), 4)
+    ratio = np.clip(np.log(here / anywhere), -_MOST_TELLING, _MOST_TELLING).reshape(4, BEAT_STEPS, -1)
+    ratio[:, 1], ratio[:, -1] = ratio[:, 0], np.roll(ratio[:, 0], -1, axis=0)
+    return np.round(ratio.reshape(4, -1) @ codebook.T.astype(np.float64), 4)
 
 
 def _known(model: Model) -> list[np.ndarray]:
-    return [named_style(model, name) for name in model.card["styles"]]
+    return [named_style(model, name) for name in STYLES]
 
 
 def _controls(codebook: np.ndarray, settings: Settings) -> np.ndarray:
-    """What the controls (-1..1) add to the logit of each pattern, (patterns,): nats by standard deviations of hits, of
-    hits finer than eighths and of different drums, and of kicks and snares off the beat less those on it. The latter
+    """What the controls (-1..1) add to the logit of each pattern, (patterns,): nats by standard deviations of
+    hits, of hits finer than eighths and of different drums, and of kicks and snares off the beat less those
+    on it. The latter
     two are counted beside the number of hits, so that they do not merely add notes.
     """
     hits = codebook.reshape(-1, BEAT_STEPS, len(CLASSES)).astype(np.float64)

@@ -92,3 +92,9 @@ def meters_played(score: Score) -> dict[str, int]:
         if count > 1 or not beside or meters[i].bar_ticks >= max(beside):
             counted[meters[i].name] = counted.get(meters[i].name, 0) + count
     return counted
+
+
+def phrases_to_replay(bars: int, amount: float) -> np.ndarray:
+    """Which bars are re-played, bool (bars,): whole four-bar phrases, spread evenly, `amount` of them all."""
+    phrase = np.arange(bars) // 4
+    return np.floor((phrase + 1) * amount + 1e-9) > np.floor(phrase * amount + 1e-9)

@@ -1,7 +1,7 @@
 """Swing jazz: a band by tables and rules, as there are no recordings of such bands to learn from.
 
-The bass walks by what bass players do (`segue.harmonize.walking`), eighths swing as jazz soloists swing at the
-tempo (`segue.humanize.swing`), the piano comps by rule (`comping`); the drums are the drum style `jazz`.
+The bass walks by what bass players do (`segue.harmonize.walking`), eighths swing as jazz soloists swing at
+the tempo (`segue.humanize.swing`), the piano comps by rule (`comping`); the drums are the drum style `jazz`.
 """
 
 from __future__ import annotations
@@ -22,8 +22,6 @@ from segue.transfer.comping import figures, lead_hands, strikes
 
 #: How much softer than the piece's accompaniment the piano is, louder the bass, and how far velocities vary.
 _PIANO_BEHIND, _BASS_AHEAD, _VARIATION = 6, 4, 5
-#: Off-beats of a melody that lie at least here in their beat (median) are swung already.
-_SWUNG = 0.56
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,8 @@ def play_swing(
 ) -> list[Part]:
     """Piano and bass for the chords (each from its tick in `starts` to the next), from high to low.
 
-    `melody` is a NOTE array, `key` the tonic and whether it is minor, `level` a mean MIDI velocity. The controls are
+    `melody` is a NOTE array, `key` the tonic and whether it is minor, `level` a mean MIDI velocity. The
+    controls are
     -1..1: more strikes, more of them off the beat, a higher hand; `intensity` 0..1 is how far eighths swing.
     """
     seed = int(rng.integers(2**31))
@@ -88,10 +87,3 @@ def swung(score: Score, notes: np.ndarray, intensity: float = 1.0) -> np.ndarray
     onset = notes["onset_tick"] + np.round(intensity * moves).astype(np.int64)
     duration = np.maximum(notes["duration_tick"] + np.round(intensity * longer).astype(np.int64), 1)
     return make_notes(onset, duration, notes["pitch"], notes["velocity"])
-
-
-def is_swung(onset: np.ndarray) -> bool:
-    """Whether onsets (ticks from a beat on, (n,)) swing already, by the median place of their off-beats."""
-    place = np.asarray(onset, np.int64) % TICKS_PER_QUARTER / TICKS_PER_QUARTER
-    off = place[(place > 0.4) & (place < 0.8)]
-    return len(off) >= 8 and float(np.median(off)) >= _SWUNG

@@ -1,12 +1,14 @@
 """What the drum network hears and says, as arrays.
 
-One row a unit: a beat (see `segue.transfer.grid.beat_grid`) of twelve steps, so that swung eighths and triplets have
-places of their own. Drums are nine classes after Gillick et al. (2019).
+One row a unit: a beat (see `segue.transfer.grid.beat_grid`) of twelve steps, so that swung eighths and
+triplets have places of their own. Drums are nine classes after Gillick et al. (2019).
 
-A *style* is a profile: the square roots of two histograms of a recording (place in the bar by drum, and by velocity),
-each normalised. The network is given that, the place in the bar, the tempo, and what the source does there in
-words that fit every style: how busy and how unlike the piece's usual bar it is, toms, crashes, and the skeleton
-of kick and back beat, which can be withheld. What the source does is read in sixteenths, swung or straight alike
+A *style* is a profile: the square roots of two histograms of a recording (place in the bar by drum, and by
+velocity), each normalised. The network is given that, the place in the bar, the tempo, and what the source
+does there in
+words that fit every style: how busy and how unlike the piece's usual bar it is, toms, crashes, and the
+skeleton of kick and back beat, which can be withheld. What the source does is read in sixteenths, swung or
+straight alike
 (`sixteenths`), for swing belongs to the style.
 """
 
@@ -36,6 +38,8 @@ STYLES = (
     "reggae",
     "country",
 )
+#: Beside them the recordings of jazz whose eighths swing, by themselves.
+SWING = "swing"
 CLASSES = ("kick", "snare", "closed hat", "open hat", "low tom", "mid tom", "high tom", "crash", "ride")
 KICK, SNARE, CRASH = 0, 1, 7
 TOMS = slice(4, 7)
@@ -48,7 +52,8 @@ GRID_BITS = BEAT_STEPS * len(CLASSES)
 #: Velocity and offset are told for each class in each quarter of the beat.
 PERFORMANCE = 2 * UNIT_STEPS * len(CLASSES)
 VELOCITY_SCALE = 127.0
-#: Loudness is told in eight classes for each quarter of the beat and limb: kick; snare; hats and ride; toms; crash.
+#: Loudness is told in eight classes for each quarter of the beat and limb: kick; snare; hats and ride; toms;
+#: crash.
 LIMB_OF_CLASS = np.array([0, 1, 2, 2, 3, 3, 3, 4, 2])
 LIMBS = 5
 LOUDNESS_CLASSES = 8
@@ -119,8 +124,8 @@ def _step_ticks(grid: Grid) -> np.ndarray:
 
 
 def is_swung(hits: np.ndarray) -> bool:
-    """Whether more hits (units, 12, classes) lie where swung eighths do (steps 7, 8) than on off-beat sixteenths
-    and straight eighths.
+    """Whether more hits (units, 12, classes) lie where swung eighths do (steps 7, 8) than on off-beat
+    sixteenths and straight eighths.
     """
     count = (hits > 0).sum(axis=(0, 2))
     return bool(count[[7, 8]].sum() > count[[3, 5, 6, 9]].sum())
@@ -135,8 +140,8 @@ def profile_is_swung(profile: np.ndarray) -> bool:
 def sixteenths(hits: np.ndarray, swung: bool | None = None) -> np.ndarray:
     """Velocities by sixteenth, (units, 4, classes), of velocities by step (units, 12, classes).
 
-    In `swung` music (None: as `is_swung` finds) the late eighth is the third sixteenth, as its player means it.
-    A hit at the end of a beat belongs to the next one. The loudest hit counts.
+    In `swung` music (None: as `is_swung` finds) the late eighth is the third sixteenth, as its player means
+    it. A hit at the end of a beat belongs to the next one. The loudest hit counts.
     """
     table = _SIXTEENTH[int(is_swung(hits) if swung is None else swung)]
     out = np.zeros((len(hits) + 1, UNIT_STEPS, hits.shape[2]), hits.dtype)
@@ -170,6 +175,16 @@ def blend_profiles(parts: Sequence[tuple[np.ndarray, float]]) -> np.ndarray:
     return np.sqrt(sum(weight * np.square(part) for part, weight in parts)).astype(np.float32)
 
 
+def on_beats(drums: np.ndarray) -> np.ndarray:
+    """Counts of place by drum (..., 48 * classes) with what lies a twelfth beside a beat counted on it: how
+    exactly a beat is met is no figure.
+    """
+    places = drums.reshape(*drums.shape[:-1], -1, BEAT_STEPS, len(CLASSES)).copy()
+    places[..., 0, :] += places[..., 1, :] + np.roll(places[..., BEAT_STEPS - 1, :], 1, axis=-2)
+    places[..., [1, BEAT_STEPS - 1], :] = 0
+    return places.reshape(drums.shape)
+
+
 def pack_profile(profile: np.ndarray) -> str:
     """Base64 text of a profile in half precision."""
     return base64.b64encode(profile.astype("<f2").tobytes()).decode("ascii")
@@ -191,7 +206,8 @@ def by_cell(hits: np.ndarray) -> np.ndarray:
 
 
 def loudness_classes(velocity: np.ndarray) -> np.ndarray:
-    """Loudness class 0..7 by quarter and limb, int64 (units, 4 * LIMBS), of velocities 0..1 (units, 4, classes).
+    """Loudness class 0..7 by quarter and limb, int64 (units, 4 * LIMBS), of velocities 0..1 (units, 4,
+    classes).
 
     That of the limb's loudest hit, in steps of 16 of MIDI velocity; -1 where the limb rests.
     """
@@ -204,7 +220,8 @@ def loudness_classes(velocity: np.ndarray) -> np.ndarray:
 
 
 def velocities(told: np.ndarray, loudness: np.ndarray) -> np.ndarray:
-    """MIDI velocities, int64 (..., 4, classes): those `told` (0..1), brought into their limb's loudness class.
+    """MIDI velocities, int64 (..., 4, classes): those `told` (0..1), brought into their limb's loudness
+    class.
 
     `loudness` (..., 4 * LIMBS); what lies outside its class goes to the middle of it.
     """
@@ -251,8 +268,8 @@ def usual_pattern(hits: np.ndarray, grid: Grid) -> np.ndarray:
 def unit_features(hits: np.ndarray, grid: Grid, beats_per_minute: np.ndarray) -> np.ndarray:
     """The network's features beside the style, float32 (units, FEATURES).
 
-    `hits` are the source's velocities by sixteenth (units, 4, classes), `beats_per_minute` (units,) the tempo at
-    each unit. The skeleton is given; set `SKELETON_COLUMNS` to zero to withhold it.
+    `hits` are the source's velocities by sixteenth (units, 4, classes), `beats_per_minute` (units,) the tempo
+    at each unit. The skeleton is given; set `SKELETON_COLUMNS` to zero to withhold it.
     """
     units = grid.units
     rows = np.arange(units)

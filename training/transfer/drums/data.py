@@ -19,8 +19,8 @@ from segue.transfer.kit import (
     PROFILE,
     STYLES,
     by_cell,
-    hit_grid,
     histograms,
+    hit_grid,
     loudness_classes,
     profile_of,
     sixteenths,
@@ -53,7 +53,9 @@ class DrumPiece:
 
 
 def load_drums(data: Path) -> list[DrumPiece]:
-    """The `beat` recordings counted in quarters whose first-named style is one of `STYLES`; the official split."""
+    """The `beat` recordings counted in quarters whose first-named style is one of `STYLES`; the official
+    split.
+    """
     pieces = []
     with (data / "groove" / "info.csv").open() as file:
         for row in csv.DictReader(file):
@@ -67,6 +69,7 @@ def load_drums(data: Path) -> list[DrumPiece]:
             notes = notes[CLASS_OF_PITCH[notes["pitch"]] >= 0]
             if len(notes) < 32:
                 continue
+            notes = _on_the_beat(notes)
             bpm = float(row["bpm"])
             score = Score(
                 tracks=(Track(name="Drums", channel=DRUM_CHANNEL).with_notes(notes),),
@@ -78,9 +81,22 @@ def load_drums(data: Path) -> list[DrumPiece]:
     return pieces
 
 
+def _on_the_beat(notes: np.ndarray) -> np.ndarray:
+    """The notes moved as a whole so that those near a beat lie on it in the median: in most recordings the
+    click comes some 15 ms late, which is the equipment's and no style's.
+    """
+    onset = notes["onset_tick"].astype(np.int64)
+    beside = (onset + 480) % 960 - 480
+    moved = notes.copy()
+    moved["onset_tick"] = np.maximum(onset - round(float(np.median(beside[np.abs(beside) <= 120]))), 0)
+    return moved
+
+
 @dataclass
 class EncodedDrums:
-    """Hits (units, 12, classes, 2), features and histograms by unit, (units, PROFILE) counts, of one recording."""
+    """Hits (units, 12, classes, 2), features and histograms by unit, (units, PROFILE) counts, of one
+    recording.
+    """
 
     hits: np.ndarray
     features: np.ndarray
@@ -105,18 +121,20 @@ def encode_drums(piece: DrumPiece) -> EncodedDrums:
 
 
 def named_profiles(pieces: list[DrumPiece]) -> np.ndarray:
-    """The profile of each style, float32 (styles, PROFILE): of the mean of its recordings' normalised histograms;
-    recordings in four.
-    """
-    out = []
-    for style in STYLES:
-        own = [histograms(p.notes, beat_grid(p.score)) for p in pieces if p.style == style and p.in_four]
-        out.append(profile_of([np.mean([h[k] / max(h[k].sum(), 1) for h in own], axis=0) for k in range(2)]))
-    return np.stack(out)
+    """The profile of each style, float32 (styles, PROFILE)."""
+    return np.stack([mean_profile([p for p in pieces if p.style == style]) for style in STYLES])
+
+
+def mean_profile(pieces: list[DrumPiece]) -> np.ndarray:
+    """The profile of the mean of the normalised histograms of the recordings in four, float32 (PROFILE,)."""
+    own = [histograms(p.notes, beat_grid(p.score)) for p in pieces if p.in_four]
+    return profile_of([np.mean([h[k] / max(h[k].sum(), 1) for h in own], axis=0) for k in range(2)])
 
 
 def _blurred(patterns: np.ndarray) -> np.ndarray:
-    """Unit vectors for patterns (n, GRID_BITS): hits with their neighbours in time, and the rhythm of all drums."""
+    """Unit vectors for patterns (n, GRID_BITS): hits with their neighbours in time, and the rhythm of all
+    drums.
+    """
     hits = patterns.reshape(-1, BEAT_STEPS, len(CLASSES)).astype(np.float32)
     # A snare or kick weighs more than a cymbal: it is heard as the pattern's figure.
     hits = hits * np.array([1.3, 1.2, 0.8, 1, 1, 1, 1, 1, 0.8], np.float32)
@@ -129,8 +147,9 @@ def _blurred(patterns: np.ndarray) -> np.ndarray:
 
 
 def make_codebook(encoded: list[EncodedDrums], size: int, candidates: int = 4000) -> np.ndarray:
-    """Patterns that really occur, bool (size, GRID_BITS), the empty one first; styles weigh by the square root of
-    their size. Greedy facility location (Nemhauser et al. 1978), as in `training.transfer.codebook`, by the
+    """Patterns that really occur, bool (size, GRID_BITS), the empty one first; styles weigh by the square
+    root of their size. Greedy facility location (Nemhauser et al. 1978), as in `training.transfer.codebook`,
+    by the
     distance of hits that are forgiven a twelfth of a beat.
     """
     counts = np.bincount([p.style for p in encoded], [len(p.hits) for p in encoded], minlength=len(STYLES))
@@ -144,7 +163,9 @@ def make_codebook(encoded: list[EncodedDrums], size: int, candidates: int = 4000
     total[~rows.any(axis=1)] = 0
     order = np.argsort(-total, kind="stable")[:candidates]
     # Rare patterns speak through the candidate that is nearest to them.
-    near = np.concatenate([(blurred[i : i + 2000] @ blurred[order].T).argmax(axis=1) for i in range(0, len(rows), 2000)])
+    near = np.concatenate(
+        [(blurred[i : i + 2000] @ blurred[order].T).argmax(axis=1) for i in range(0, len(rows), 2000)]
+    )
     share = np.bincount(near, total, minlength=len(order))
     likeness = blurred[order] @ blurred[order].T
     covered = np.zeros(len(order), np.float32)
@@ -159,9 +180,13 @@ def make_codebook(encoded: list[EncodedDrums], size: int, candidates: int = 4000
 
 
 def nearest_patterns(patterns: np.ndarray, codebook: np.ndarray) -> np.ndarray:
-    """Index of the nearest pattern for each (n, GRID_BITS): int64 (n,); the empty pattern is 0 and no other is."""
+    """Index of the nearest pattern for each (n, GRID_BITS): int64 (n,); the empty pattern is 0 and no other
+    is.
+    """
     book = _blurred(codebook[1:])
-    parts = [(_blurred(patterns[i : i + 2000]) @ book.T).argmax(axis=1) + 1 for i in range(0, len(patterns), 2000)]
+    parts = [
+        (_blurred(patterns[i : i + 2000]) @ book.T).argmax(axis=1) + 1 for i in range(0, len(patterns), 2000)
+    ]
     return np.where(patterns.any(axis=1), np.concatenate(parts), 0)
 
 
@@ -169,8 +194,9 @@ def nearest_patterns(patterns: np.ndarray, codebook: np.ndarray) -> np.ndarray:
 class Rows:
     """Recordings one after the other, one row a beat.
 
-    `onsets` (n, GRID_BITS) bool as coded; `features` (n, FEATURES); `codes` (n,); `performance` (n, PERFORMANCE),
-    NaN where nothing sounds; `loudness` (n, 4 * LIMBS), -1 where a limb rests; `summed` (n + 1, PROFILE) running
+    `onsets` (n, GRID_BITS) bool as coded; `features` (n, FEATURES); `codes` (n,); `performance` (n,
+    PERFORMANCE), NaN where nothing sounds; `loudness` (n, 4 * LIMBS), -1 where a limb rests; `summed` (n + 1,
+    PROFILE) running
     sums of the histograms; `style` (pieces,); `start` (pieces + 1,) first row of each.
     """
 
@@ -193,7 +219,9 @@ class Rows:
         return np.concatenate([np.arange(a, max(b - length, a) + 1, length // 2) for a, b in pairs])
 
     def rest(self, first: np.ndarray, length: int) -> np.ndarray:
-        """Profiles (windows, PROFILE) of the recordings without the window; of all where little else is left."""
+        """Profiles (windows, PROFILE) of the recordings without the window; of all where little else is
+        left.
+        """
         piece = np.searchsorted(self.start, first, "right") - 1
         begin, end = self.start[piece], self.start[piece + 1]
         inside = self.summed[np.minimum(first + length, end)] - self.summed[first]

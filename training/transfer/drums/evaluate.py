@@ -16,7 +16,7 @@ from segue.runtime import Model
 from segue.score import Score
 from segue.transfer import apply
 from segue.transfer.grid import STEP_TICKS, beat_grid
-from segue.transfer.kit import hit_grid, histograms, sixteenths
+from segue.transfer.kit import histograms, hit_grid, sixteenths
 from training.transfer.drums.data import DrumPiece
 from training.transfer.protocol import Measurement, Music, sample
 from training.transfer.settings import stage_settings
@@ -120,8 +120,8 @@ def in_template(piece: DrumPiece, of: DrumBars, style: str, seed: int) -> DrumPi
 def measure_drums(
     pieces: Sequence[DrumPiece], styles: Sequence[str], transfer: Transfer, per_style: int
 ) -> Measurement:
-    """Transfers of up to `per_style` validation recordings of each style (32 bars at most) to all styles that have
-    validation recordings, in four.
+    """Transfers of up to `per_style` validation recordings of each style (32 bars at most) to all styles that
+    have validation recordings, in four.
     """
     held_out = {p.style for p in pieces if p.is_validation and p.in_four}
     styles = [style for style in styles if style in held_out]

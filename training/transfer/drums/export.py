@@ -8,10 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from segue.transfer.kit import FEATURES, GRID_BITS, PROFILE, STYLES, pack_profile
+from segue.transfer.grid import beat_grid
+from segue.transfer.kit import (
+    FEATURES,
+    GRID_BITS,
+    PROFILE,
+    STYLES,
+    SWING,
+    hit_grid,
+    is_swung,
+    pack_profile,
+)
 from segue.transfer.patterns import pack_patterns
 from training.common.export import export_model
-from training.transfer.drums.data import DrumPiece
+from training.transfer.drums.data import DrumPiece, mean_profile
 from training.transfer.drums.fit import Fitted
 
 NAME = "drums-style"
@@ -20,16 +30,20 @@ _EXAMPLES, _STEPS = 12, 24
 
 def styles_of(pieces: list[DrumPiece], named: np.ndarray) -> dict[str, dict[str, Any]]:
     """What the card says of each style: its profile, and the training data behind it."""
+    train = [p for p in pieces if not p.is_validation]
+    of_style = {style: [p for p in train if p.style == style] for style in STYLES}
+    profiles = dict(zip(STYLES, named, strict=True))
+    of_style[SWING] = [p for p in of_style["jazz"] if is_swung(hit_grid(p.notes, beat_grid(p.score))[..., 0])]
+    profiles[SWING] = mean_profile(of_style[SWING])
     out = {}
-    for style, profile in zip(STYLES, named, strict=True):
-        own = [p for p in pieces if p.style == style and not p.is_validation]
+    for style, own in of_style.items():
         meters = Counter(f"{p.score.meters[0].numerator}/4" for p in own)
         out[style] = {
             "recordings": len(own),
             "bars": round(sum(p.score.last_tick / p.score.meters[0].bar_ticks for p in own)),
             "drummers": len({p.drummer for p in own}),
             "meters": sorted(meters, key=meters.get, reverse=True),
-            "profile": pack_profile(profile),
+            "profile": pack_profile(profiles[style]),
         }
     return out
 
@@ -62,7 +76,11 @@ def export(fitted: Fitted, pieces: list[DrumPiece], folder: Path, card: dict[str
         },
         data.codes[rows][..., None],
         {"kind": "cross_entropy", "output": "pattern"},
-        {**card, "styles": styles_of(pieces, fitted.named), "patterns": {"pattern": pack_patterns(fitted.codebook)}},
+        {
+            **card,
+            "styles": styles_of(pieces, fitted.named),
+            "patterns": {"pattern": pack_patterns(fitted.codebook)},
+        },
         prose,
         state={"next_state": "state"},
         weights="int8",

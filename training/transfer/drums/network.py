@@ -9,7 +9,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from segue.transfer.kit import FEATURES, GRID_BITS, LOUDNESS, LOUDNESS_CLASSES, PERFORMANCE, PROFILE, SKELETON_COLUMNS
+from segue.transfer.kit import (
+    FEATURES,
+    GRID_BITS,
+    LOUDNESS,
+    LOUDNESS_CLASSES,
+    PERFORMANCE,
+    PROFILE,
+    SKELETON_COLUMNS,
+)
 from training.transfer.drums.data import Rows
 
 _EMBED, _STYLE = 48, 24
@@ -61,8 +69,8 @@ class DrumNetwork(nn.Module):
         performance: torch.Tensor,
         loudness: torch.Tensor,
     ) -> torch.Tensor:
-        """Nats a pattern, mean squared error of the performance, nats a loudness, (3,); all inputs (windows, beats,
-        ...) but the style (windows, PROFILE).
+        """Nats a pattern, mean squared error of the performance, nats a loudness, (3,); all inputs (windows,
+        beats, ...) but the style (windows, PROFILE).
         """
         encoded = torch.tanh(self.encode(style))[:, None].expand(-1, previous.shape[1], -1)
         embedded = self.dropout(torch.tanh(self.embed(previous)))
@@ -80,7 +88,11 @@ class DrumNetwork(nn.Module):
             [
                 entropy(pattern.flatten(0, 1), codes.flatten(), ignore_index=-1),
                 square,
-                entropy(loud.unflatten(-1, (-1, LOUDNESS_CLASSES)).flatten(0, 2), loudness.flatten(), ignore_index=-1),
+                entropy(
+                    loud.unflatten(-1, (-1, LOUDNESS_CLASSES)).flatten(0, 2),
+                    loudness.flatten(),
+                    ignore_index=-1,
+                ),
             ]
         )
 
@@ -88,8 +100,6 @@ class DrumNetwork(nn.Module):
 def total_loss(losses: torch.Tensor | np.ndarray) -> torch.Tensor | float:
     """What is minimised, of `DrumNetwork.losses`."""
     return losses[0] + _PERFORMANCE * losses[1] + _LOUDNESS * losses[2]
-
-
 
 
 def _batch(data: Rows, first: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -110,8 +120,8 @@ def _batch(data: Rows, first: np.ndarray) -> tuple[np.ndarray, ...]:
     )
 
 
-def _tensors(previous, style, features, codes, performance, loudness) -> list[torch.Tensor]:
-    return [torch.as_tensor(x) for x in (previous, style, features, codes, performance, loudness)]
+def _tensors(*arrays: np.ndarray) -> list[torch.Tensor]:
+    return [torch.as_tensor(x) for x in arrays]
 
 
 def evaluate_network(network: DrumNetwork, data: Rows, named: np.ndarray | None) -> np.ndarray:
@@ -119,7 +129,9 @@ def evaluate_network(network: DrumNetwork, data: Rows, named: np.ndarray | None)
     PROFILE) of its name, or (None) as that of the rest of the recording.
     """
     network.eval()
-    first = np.concatenate([np.arange(a, b, _LENGTH) for a, b in zip(data.start[:-1], data.start[1:], strict=True)])
+    first = np.concatenate(
+        [np.arange(a, b, _LENGTH) for a, b in zip(data.start[:-1], data.start[1:], strict=True)]
+    )
     total = np.zeros(3)
     with torch.no_grad():
         for at in range(0, len(first), 128):
@@ -131,12 +143,19 @@ def evaluate_network(network: DrumNetwork, data: Rows, named: np.ndarray | None)
 
 
 def train_network(
-    network: DrumNetwork, train: Rows, validation: Rows, named: np.ndarray, epochs: int, seed: int, rate: float
+    network: DrumNetwork,
+    train: Rows,
+    validation: Rows,
+    named: np.ndarray,
+    epochs: int,
+    seed: int,
+    rate: float,
 ) -> None:
     """Train in place for `epochs` passes of equal size; keeps the weights of the least validation loss.
 
-    Styles are drawn in proportion to the square root of their size. A window's style is the profile of the rest
-    of its recording, in two fifths of them that of its style's name, and in 15 % of them none at all: the stage
+    Styles are drawn in proportion to the square root of their size. A window's style is the profile of the
+    rest of its recording, in two fifths of them that of its style's name, and in 15 % of them none at all:
+    the stage
     needs to know what is common to all styles.
     """
     torch.manual_seed(seed)
@@ -165,9 +184,12 @@ def train_network(
             by_name = rng.random(_BATCH) < 0.4
             profile[by_name] = named[train.style_of(first[by_name])]
             profile[rng.random(_BATCH) < 0.15] = 0
-            # Half of the windows are not told the skeleton, so that the stage can say how closely it is followed.
+            # Half of the windows are not told the skeleton, so that the stage can say how closely it is
+            # followed.
             features[rng.random(_BATCH) < 0.5, :, SKELETON_COLUMNS] = 0
-            loss = total_loss(network.losses(*_tensors(previous, profile, features, codes, performance, loudness)))
+            loss = total_loss(
+                network.losses(*_tensors(previous, profile, features, codes, performance, loudness))
+            )
             optimiser.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -179,7 +201,14 @@ def train_network(
                     slow.lerp_(fast, 1 - keep)
         by_name, by_rest = (evaluate_network(average, validation, n) for n in (named, None))
         value = float(total_loss(by_name))
-        print(epoch, f"{float(loss.detach()):.3f}", by_name.round(4), by_rest.round(4), f"{time.process_time() - begin:.0f} s", flush=True)
+        print(
+            epoch,
+            f"{float(loss.detach()):.3f}",
+            by_name.round(4),
+            by_rest.round(4),
+            f"{time.process_time() - begin:.0f} s",
+            flush=True,
+        )
         if value < best:
             best, best_state = value, copy.deepcopy(average.state_dict())
     network.load_state_dict(best_state)

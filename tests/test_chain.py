@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from test_transfer_presets import example_file
 
 from segue import ingest
 from segue.config import check_stage
@@ -41,9 +42,15 @@ def test_both_backends_give_the_same_music(name):
     assert [m.midi for m in onnx] == [m.midi for m in tflite]
 
 
+@pytest.mark.parametrize("transfer", ["lied", "swing", "reference"])
 @pytest.mark.parametrize("name", PIECES)
-def test_records_keep_up_with_the_score(name):
-    for member in chain(name, BUSY):
+def test_records_keep_up_with_the_score(name, transfer, tmp_path):
+    path = tmp_path / "example.mid"
+    path.write_bytes(example_file().data)
+    style = (
+        {"reference": str(path), "blend": ["pop", 0.4]} if transfer == "reference" else {"style": transfer}
+    )
+    for member in chain(name, BUSY | {"transfer": {"drum_style": "funk", "density": 0.4, **style}}):
         score, _ = read_midi(member.midi)
         tracks = member.record["tracks"]
         assert [t["channel"] for t in tracks] == [t.channel for t in score.tracks]

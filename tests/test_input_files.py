@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 from test_humanize_feel import performance
+from test_transfer_presets import example_file
 from test_workflow import Bench, fill
 
+from segue.cli import main
 from segue.config import ConfigError, check_stage, named_files, with_files
 from segue.humanize.feel.extract import feel_of
 from segue.humanize.feel.file import feel_to_json
@@ -119,3 +121,28 @@ def test_a_changed_reference_runs_its_stage_again_and_a_touched_one_nothing(tmp_
     assert run.status != 0
     assert "humanize.groove is refs/take.mid, and this file cannot be read" in run.text
     assert run.counts() == {}
+
+
+def test_a_bare_name_means_a_file_in_the_folder_of_the_setting():
+    marked = {"type": "string", "input_file": {"words": ["none"], "folder": "styles", "suffix": ".yaml"}}
+    schema = {"type": "object", "properties": {"style": marked}}
+
+    def found(name):
+        return named_files({"style": name}, schema, "transfer").get("transfer.style")
+
+    assert found("none") is None
+    assert found("mine") == "styles/mine.yaml"
+    assert found("mine.yaml") == "mine.yaml"
+    assert found("far/mine") == "far/mine"
+
+
+def test_a_changed_style_of_ones_own_changes_the_key(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("mine").mkdir()
+    Path("mine/a.mid").write_bytes(example_file().data)
+    Path("mine/b.mid").write_bytes(example_file(bars=12).data)
+    assert main(["style", "mine", "-o", "styles/mine.yaml"]) == 0
+    first = stage_spec("transfer", check_stage("transfer", {"style": "mine"}), 0).fingerprint
+    Path("mine/b.mid").unlink()
+    assert main(["style", "mine", "-o", "styles/mine.yaml"]) == 0
+    assert stage_spec("transfer", check_stage("transfer", {"style": "mine"}), 0).fingerprint != first

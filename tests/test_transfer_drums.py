@@ -90,7 +90,7 @@ def heard(notes, score):
 
 
 def test_card_schema_and_stage_name_the_same_styles():
-    assert set(SCHEMA["properties"]["drum_style"]["enum"]) == {"none", *STYLES, SWING}
+    assert set(SCHEMA["properties"]["drum_style"]["enum"]) == {"none", "same", *STYLES, SWING}
     card = model().card
     assert tuple(card["styles"]) == (*STYLES, SWING)
     assert card["parameters"] <= 1_000_000

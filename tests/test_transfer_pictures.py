@@ -64,5 +64,6 @@ def test_the_setting_draws_and_changes_no_music():
     plain, drawn = run(score, record, style="pop"), run(score, record, style="pop", figures=True)
     assert plain.files == {}
     assert set(drawn.files) == {"transfer.svg"}
+    assert run(score, record, figures=True).files == {}
     for a, b in zip(plain.score.tracks, drawn.score.tracks, strict=True):
         assert np.array_equal(a.notes, b.notes)

@@ -33,7 +33,7 @@ from segue.transfer.reference import (
     example_to_dict,
     read_example,
 )
-from segue.transfer.styles import DRUM_STYLES, STYLES
+from segue.transfer.styles import DRUM_STYLES, STYLES, listing
 from segue.transfer.target import between, example_vector, named_sound, target_of
 
 BAR = 3840
@@ -68,7 +68,11 @@ def test_names_in_schema_models_and_list_are_the_same():
     assert SCHEMA["properties"]["blend"]["prefixItems"][0]["input_file"]["words"] == [
         name for name in STYLES if name != "swing"
     ]
-    assert SCHEMA["properties"]["drum_style"]["enum"] == ["none", *DRUM_STYLES]
+    assert SCHEMA["properties"]["drum_style"]["enum"] == ["none", "same", *DRUM_STYLES]
+    drums = load_model("drums-style", "onnx").card["styles"]
+    assert list(drums) == [name for name in DRUM_STYLES if name != "swing"]
+    for name in [*STYLES, *DRUM_STYLES]:
+        assert f"\n  {name} " in listing(drums, {}, {})
 
 
 def test_an_example_survives_as_plain_json():
@@ -102,7 +106,7 @@ def test_only_so_many_bars_are_kept_from_where_the_music_begins():
         (InputFile("a.yaml", b"{"), "no YAML"),
         (InputFile("a.yaml", b"a: 1"), "it is no style"),
         (InputFile("a.yaml", b"segue_style: 7"), "format 7"),
-        (InputFile("a.yaml", b"segue_style: 1"), "it lacks encoder"),
+        (InputFile("a.yaml", b"segue_style: 1"), "it lacks drums, encoder"),
     ],
 )
 def test_what_cannot_be_a_style_is_told(file, sentence):

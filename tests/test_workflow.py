@@ -170,7 +170,8 @@ def test_figures_draw_every_piece_and_compute_nothing_else(bench):
     before = bench.outputs()
     run = bench.run(NO_AUDIO, "figures=true")
     assert run.status == 0, run.text
-    assert set(run.counts()) == {"humanize", "harmonize"}
+    # Transfer can draw as well, and has nothing to show where no style is named.
+    assert set(run.counts()) == {"humanize", "harmonize", "transfer"}
     after = bench.outputs()
     drawn = {stage: {n for n in after if n.endswith(f".{stage}.svg")} for stage in run.counts()}
     pieces = {name.removesuffix(".mid") for name in before if name.endswith(".mid")}

@@ -127,13 +127,14 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument(
         "task",
         choices=list(_EVALUATE),
-        help="what to measure: humanize's drums, complete's melodies, or harmonize's chords",
+        help="what to measure: humanize's drums, complete's melodies, harmonize's chords, "
+        "or transfer's styles",
     )
     evaluate.add_argument(
         "folder",
         metavar="DIR",
         help="drum performances (MIDI); pieces with melodies; pieces with chord symbols, or their chords "
-        "in a file beside them",
+        "in a file beside them; pieces to play in another style",
     )
     evaluate.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting")
     evaluate.add_argument("--seed", type=int, default=0, help="draws the variation, or the places")
@@ -141,6 +142,14 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--fills", action="store_true", help="with --split: its fills instead")
     evaluate.add_argument(
         "--by", choices=["meter"], help="groove: any meter, with a row for each and for triplets"
+    )
+    evaluate.add_argument(
+        "--target", metavar="NAME", help="style: a style or drum style by name, or a file that has one"
+    )
+    evaluate.add_argument(
+        "--examples",
+        metavar="DIR2",
+        help="style: music in the target style, for what needs some to compare with",
     )
     return parser
 
@@ -316,8 +325,82 @@ def _evaluate_harmony(options: argparse.Namespace) -> int:
     return 0
 
 
+def _evaluate_style(options: argparse.Namespace) -> int:
+    """Print the table of a folder's pieces in a style; pieces that cannot be measured are named."""
+    from segue.transfer.evaluate_folder import (
+        Listener,
+        drum_example,
+        drum_piece,
+        pitched_example,
+        pitched_piece,
+        style_histograms,
+    )
+    from segue.transfer.evaluate_table import style_table, table_text
+
+    try:
+        folder = _folder_alone(options)
+        key, target = _style_setting(options.target)
+        settings = check_stage("transfer", {**parse_assignments(options.set), key: target})
+        spec = stage_spec("transfer", settings, options.seed)
+        models, settings = spec.load_models(), spec.load_settings()
+        hearing = check_stage("harmonize", {})
+        listener = Listener(
+            hearing, stage_spec("harmonize", hearing, options.seed).load_models(), options.seed
+        )
+        wanted = style_histograms(settings, models)
+        if wanted is None and not options.examples:
+            raise ConfigError(
+                f"{target} is played by rules and has no data to be compared with; "
+                "give music in the style with --examples"
+            )
+        examples_folder = _folder(options.examples) if options.examples else None
+    except (ConfigError, ModelError, StageError) as error:
+        print(f"segue: {error}", file=sys.stderr)
+        return 2
+    drums = key == "drum_style"
+    examples = []
+    if examples_folder:
+        examples = _measured(
+            examples_folder,
+            options.seed,
+            lambda name, path, score, record: (
+                drum_example(score, record) if drums else pitched_example(score, record, listener)
+            ),
+        )
+    pieces = _measured(
+        folder,
+        options.seed,
+        lambda name, path, score, record: (
+            drum_piece(name, score, record, settings, models, options.seed)
+            if drums
+            else pitched_piece(name, score, record, settings, models, listener, options.seed)
+        ),
+    )
+    if not pieces or (examples_folder and not examples):
+        return 1
+    print(table_text(style_table(pieces, wanted, examples, target, drums, options.seed)))
+    return 0
+
+
+def _style_setting(target: str | None) -> tuple[str, str]:
+    """The setting of transfer that `--target` speaks of, and its value."""
+    from segue.transfer.reference import MIDI_SUFFIXES
+    from segue.transfer.styles import DRUM_STYLES, STYLES
+
+    if target is None or target == "none":
+        raise ConfigError(f"--target names the style; known are {', '.join([*STYLES, *DRUM_STYLES])}")
+    if target.lower().endswith(MIDI_SUFFIXES):
+        return "reference", target
+    return ("drum_style" if target in DRUM_STYLES and target not in STYLES else "style"), target
+
+
 #: What `segue evaluate` measures, and how.
-_EVALUATE = {"groove": _evaluate_groove, "melody": _evaluate_melody, "harmony": _evaluate_harmony}
+_EVALUATE = {
+    "groove": _evaluate_groove,
+    "melody": _evaluate_melody,
+    "harmony": _evaluate_harmony,
+    "style": _evaluate_style,
+}
 
 
 def _folder_alone(options: argparse.Namespace) -> Path:
@@ -326,7 +409,13 @@ def _folder_alone(options: argparse.Namespace) -> Path:
         raise ConfigError(
             f"--split, --fills and --by tell of drums; {options.task} takes DIR, --set and --seed"
         )
-    folder = Path(options.folder)
+    if options.task != "style" and (options.target or options.examples):
+        raise ConfigError("--target and --examples tell of styles: segue evaluate style DIR --target NAME")
+    return _folder(options.folder)
+
+
+def _folder(name: str) -> Path:
+    folder = Path(name)
     if not folder.is_dir():
         raise ConfigError(f"there is no folder {folder}")
     return folder

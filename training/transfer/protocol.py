@@ -1,7 +1,8 @@
 """How both transfer models are measured: validation pieces to every style, beside what needs no model.
 
 Targets, templates and classifiers are learned from training pieces alone; sources, copies and random pieces
-are validation pieces, so no classifier ever learned from a source.
+are validation pieces, so no classifier ever learned from a source. A style without validation pieces is a
+target only, and its copies are training pieces.
 """
 
 from __future__ import annotations
@@ -129,7 +130,8 @@ class Measurement:
         """The points of all transfers to other styles."""
         music, rng = self.music, np.random.default_rng(seed)
         content = [music.content(p) for p in self.sources]
-        of_style = {s: [i for i, p in enumerate(self.sources) if p.style == s] for s in music.styles}
+        known = list(zip(content, self.known, strict=True))
+        of_style = {s: self._copies(s, known) for s in music.styles}
         plane = Plane(music.measures, music.headline)
         for made in self.made:
             index, style, source = made.source, made.target, self.sources[made.source].style
@@ -150,10 +152,16 @@ class Measurement:
             template = music.template(self.sources[index], style, index)
             add("template", like(music.content(template)), music.histograms(template))
             add("identity", 1.0, self.known[index])
-            for kind, pool in (("copy", of_style[style]), ("random", range(len(self.sources)))):
-                other = pool[int(rng.integers(len(pool)))]
-                add(kind, like(content[other]), self.known[other])
+            for kind, pool in (("copy", of_style[style]), ("random", known)):
+                other, counts = pool[int(rng.integers(len(pool)))]
+                add(kind, like(other), counts)
         return plane
+
+    def _copies(self, style: str, known: Sequence[tuple[np.ndarray, Histograms]]) -> Sequence[Any]:
+        """Content and histograms of the sources of a style, or of its training pieces where there is none."""
+        own = [k for k, p in zip(known, self.sources, strict=True) if p.style == style]
+        learned = (p for p in self.train if p.style == style)
+        return own or [(self.music.content(p), self.music.histograms(p)) for p in learned]
 
     def all_styles(self) -> dict[str, Any]:
         """What a classifier of all styles says: its accuracy, S over all pairs, and how often it takes the
@@ -222,6 +230,8 @@ class Measurement:
             for name, pieces in (("written", written), ("held out", own)):
                 filled = [p[p > 0] for p in pieces]
                 filled = [p for p in filled if len(p)]
+                if not filled:
+                    continue
                 copied = np.array([np.isin(p, stock).sum() for p in filled])
                 count = np.array([len(p) for p in filled])
                 entry[name] = round(float(copied.sum() / count.sum()), 4)
@@ -238,6 +248,8 @@ class Measurement:
         out = {}
         for number, style in enumerate(styles):
             made = [m for m in self.made if m.target == style and self.sources[m.source].style == style]
+            if not made:
+                continue
             both = [[self.sources[m.source] for m in made], [m.there for m in made]]
             p = [self._opinions(classifier, pieces) for pieces in both]
             density = [np.array([self.music.density(x) for x in pieces]) for pieces in both]

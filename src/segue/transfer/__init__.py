@@ -19,9 +19,11 @@ from segue.transfer.accompaniment import replay_accompaniment
 from segue.transfer.drums import replay_drums
 from segue.transfer.presets import SUFFIXES, read_preset
 from segue.transfer.reference import example_to_dict, read_example
-from segue.transfer.target import target_of
+from segue.transfer.target import Target, target_of
 
 VERSION = 2
+#: The drums of the reference or preset that the accompaniment follows.
+SAME = "same"
 
 
 def read_file(file: InputFile) -> dict[str, Any]:
@@ -36,7 +38,7 @@ def apply(
 ) -> StageResult:
     """The piece with its accompaniment in `style` and its drums in `drum_style`; `none` leaves them alone."""
     result = _play(score, record, settings, models, seed)
-    if settings["figures"]:
+    if settings["figures"] and result.score is not score:
         from segue.transfer.pictures import transfer_picture
 
         picture = transfer_picture(score, record, result.score, record | result.record)
@@ -58,7 +60,7 @@ def _play(
         )
         record = {**record, "tracks": tracks}
     if settings["drum_style"] != "none":
-        score, tracks, report["drums"] = replay_drums(score, record, settings, models["drums"], drums)
+        score, tracks, report["drums"] = _drums(score, record, settings, models, target, drums)
         record = {**record, "tracks": tracks}
     parts = list(report.values())
     report["changed"] = {
@@ -67,6 +69,24 @@ def _play(
     }
     changed = {"tracks": record["tracks"]} if any("changed" in part for part in parts) else {}
     return StageResult(score, report, changed)
+
+
+def _drums(
+    score: Score,
+    record: Record,
+    settings: Settings,
+    models: Mapping[str, Model],
+    target: Target | None,
+    rng: np.random.Generator,
+) -> tuple[Score, list[dict[str, Any]], dict[str, Any]]:
+    """The drums in a named style, or in that of the target where they are to be the same."""
+    if settings["drum_style"] != SAME:
+        return replay_drums(score, record, settings, models["drums"], rng)
+    if target is None or target.drums is None:
+        reason = "no reference or style of one's own is given that has drums"
+        return score, record["tracks"], {"style": SAME, "replaced": [], "reason": reason}
+    score, tracks, report = replay_drums(score, record, settings, models["drums"], rng, target.drums)
+    return score, tracks, report | {"style": target.name}
 
 
 def _reason_for_nothing(settings: Settings, has_target: bool) -> str | None:

@@ -28,13 +28,13 @@ from segue.transfer.form import ending, first_tick, hold_ending, meters_played, 
 from segue.transfer.grid import PITCHED_STEPS, STEP_TICKS, Grid, grid_phase, pitched_grid
 from segue.transfer.jazz import play_swing
 from segue.transfer.patterns import unpack_patterns
-from segue.transfer.phrases import Plan, content_of, write_phrases
+from segue.transfer.phrases import Plan, content_of, wanted_density, write_phrases
 from segue.transfer.profiles import part_histograms
 from segue.transfer.score_parts import Band, Chosen, assemble, choose_tracks
 from segue.transfer.slots import Key
 from segue.transfer.sounding import Content, sound
 from segue.transfer.style import Profiles
-from segue.transfer.target import Target, between, heard_vector, mixed_profiles
+from segue.transfer.target import Target, between, between_densities, heard_vector, mixed_profiles
 
 HANDS = ("low", "high")
 #: Mean velocity where there is no source to take it from.
@@ -149,11 +149,13 @@ def _write(
     }
     placed = place_notes(heard.source, grid, content.step_chord, content.chords)
     tilt = {hand: control_tilt(patterns, settings)[None] for hand, patterns in codebooks.items()}
-    vector, profiles = target.vector, target.profiles
+    vector, profiles, usual = target.vector, target.profiles, target.usual
     if settings["intensity"] < 1 and (placed.slot >= 0).any():
         share = settings["intensity"]
         own = heard_vector(models["style"], heard.source, grid, content.step_chord, content.chords)
         vector = between(own, vector, share)
+        density = wanted_density(heard.source, grid, (0.0, np.inf))
+        usual = between_densities((density, density), usual, share)
         if profiles:
             profiles = mixed_profiles(heard.profiles, profiles, share)
         for hand, played in zip(HANDS, hand_patterns(onset_grid(placed, grid)), strict=True):
@@ -178,6 +180,7 @@ def _write(
         content.keys,
         content_of(grid, content.step_chord, content.chords, heard.source),
         tilt,
+        None if usual is None else wanted_density(heard.source, grid, usual) * 2 ** settings["density"],
     )
     written = write_phrases(model, plan, profiles, settings["temperature"], settings["strength"], rng)
     return sound(written, grid, content, heard.level, replay_bar)

@@ -87,7 +87,9 @@ def hand_patterns(onsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def join_hands(low: np.ndarray, high: np.ndarray) -> np.ndarray:
     """Inverse of `hand_patterns`: onset grid (units, 6, SLOTS)."""
     units = len(low)
-    return np.concatenate([low.reshape(units, PITCHED_STEPS, -1), high.reshape(units, PITCHED_STEPS, -1)], axis=2)
+    return np.concatenate(
+        [low.reshape(units, PITCHED_STEPS, -1), high.reshape(units, PITCHED_STEPS, -1)], axis=2
+    )
 
 
 def cell_velocities(placed: UnitNotes, grid: Grid) -> np.ndarray:

@@ -27,11 +27,16 @@ _UNLIKELY = 3.5
 #: Logits are rounded to this many decimals, so that ONNX and TFLite decide alike.
 _DECIMALS = 3
 #: Drafts of a phrase, and bars in it.
-DRAFTS = 12
+DRAFTS = 40
 _PHRASE_BARS = 4
-#: What counts how much when drafts are compared: likeness to the style's profiles, to the chords, and nats a
-#: unit. Tuned on validation pieces.
-_FIT, _CONTENT, _LIKELY = 1.0, 0.5, 0.02
+#: What counts how much when drafts are compared: likeness to both profiles of the style, to the chords, nats a unit,
+#: and how far the number of notes is from what is wanted (as a logarithm). Tuned on validation pieces.
+_FIT, _CONTENT, _LIKELY, _DENSITY = (1.2, 1.8), 1.0, 0.02, 0.5
+#: Drafts are drawn this much more freely than the temperature says, since the best of them is kept.
+_FREER = 1.2
+#: Drafts differ in how they favour patterns with many notes: by up to this much in nats a note; and all favour
+#: them by this much for each part (as a logarithm) that is missing from the density that is wanted.
+_SPREAD, _LEAN = 0.12, 0.4
 _ROWS = SPAN_BEATS * BINS_PER_BEAT
 _INTERVALS = 2 * LARGEST_INTERVAL + 1
 
@@ -43,7 +48,8 @@ class Plan:
     `features` (units, FEATURES) with the style in them; `silent` (units,) bool: nothing is played there;
     `step_chord` as from `encoding.chords_of_steps` for chords that begin at `starts`, each in its key of
     `keys`; `content` (units, 12): the pitch classes that the part should sound (see `content_of`);
-    `tilt` by hand ("low", "high"): what a control adds to the logits of patterns, (1 or units, patterns).
+    `tilt` by hand ("low", "high"): what a control adds to the logits of patterns, (1 or units, patterns);
+    `density`: how many notes a unit are wanted on the whole (see `wanted_density`), None: as it comes.
     """
 
     grid: Grid
@@ -55,6 +61,7 @@ class Plan:
     keys: Sequence[Key]
     content: np.ndarray
     tilt: Mapping[str, np.ndarray] = field(default_factory=dict)
+    density: float | None = None
 
 
 @dataclass(frozen=True)
@@ -68,9 +75,7 @@ class Written:
     lengths: np.ndarray
 
 
-def content_of(
-    grid: Grid, step_chord: np.ndarray, chords: Sequence[Chord], source: np.ndarray
-) -> np.ndarray:
+def content_of(grid: Grid, step_chord: np.ndarray, chords: Sequence[Chord], source: np.ndarray) -> np.ndarray:
     """The pitch classes that should sound in each unit, (units, 12): those of the chord, and as much again
     those of the source's notes (a NOTE array, may be empty).
     """
@@ -89,6 +94,18 @@ def content_of(
         1,
     )[0]
     return out + own / np.maximum(np.linalg.norm(own, axis=1, keepdims=True), 1e-9)
+
+
+def wanted_density(source: np.ndarray, grid: Grid, usual: Sequence[float]) -> float:
+    """Notes a unit, over the bars in which the source plays: as many as the source has, within what is `usual`
+    in the style (lowest and highest); without a source the middle of that.
+    """
+    low, high = usual
+    if len(source) == 0:
+        return float(np.sqrt(low * high))
+    bar = grid.unit_bar[grid.step_unit[grid.nearest_step(source["onset_tick"])]]
+    units = np.isin(grid.unit_bar, np.unique(bar)).sum()
+    return float(np.clip(len(source) / units, low, high))
 
 
 def chord_end_of(
@@ -129,7 +146,7 @@ def write_phrases(
     phrase = plan.grid.unit_bar // _PHRASE_BARS
     edges = np.flatnonzero(np.diff(phrase, prepend=-1, append=-1))
     for first, last in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
-        draft = walker.draft(first, last)
+        draft = walker.draft(first, last, judge.missing())
         best = judge.best(first, *draft)
         walker.keep(best)
         onsets[first:last] = draft[0][best]
@@ -151,12 +168,14 @@ class _Walker:
         drafts: int,
     ) -> None:
         self.model, self.plan, self.rng, self.drafts = model, plan, rng, drafts
-        self.temperature, self.strength = temperature, strength
+        self.temperature = temperature * (_FREER if drafts > 1 else 1.0)
+        self.strength = strength
         books = model.card["patterns"]
         self.books = [
             unpack_patterns(books[hand], PITCHED_STEPS * slots).reshape(-1, PITCHED_STEPS, slots)
             for hand, slots in zip(("low", "high"), HAND_SLOTS, strict=True)
         ]
+        self.notes = [book.sum(axis=(1, 2)) - book.sum(axis=(1, 2)).mean() for book in self.books]
         tables = model.extra("styles.npz")
         self.low_side, self.high_side = (tables[k].astype(np.float32) for k in ("low_side", "high_side"))
         rows = drafts if strength == 1 else 2 * drafts
@@ -164,8 +183,10 @@ class _Walker:
         self.out: dict[str, np.ndarray] = {}
         self._step(np.zeros((drafts, GRID_BITS), np.float32), 0)
 
-    def draft(self, first: int, last: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Drafts of units `first` to `last`: onsets, lengths in sixteenths and velocities by cell, each
+    def draft(
+        self, first: int, last: int, missing: float
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Drafts of units `first` to `last`, with more notes where some are `missing`: onsets, lengths in sixteenths and velocities by cell, each
         (drafts, units, ...), and the mean log probability of their patterns (drafts,).
         """
         units = last - first
@@ -173,13 +194,19 @@ class _Walker:
         lengths = np.zeros((self.drafts, units, CELLS))
         velocity = np.zeros((self.drafts, units, CELLS))
         likely = np.zeros(self.drafts)
+        lean = np.zeros((self.drafts, 1))
+        if self.drafts > 1:
+            lean[:, 0] = np.linspace(-_SPREAD, _SPREAD, self.drafts) + np.clip(_LEAN * missing, -0.3, 0.3)
         for unit in range(first, last):
             i = unit - first
             if not self.plan.silent[unit]:
-                low, nats = self._choose(self.out["low"] + self._tilt("low", unit))
+                favoured = [lean * notes for notes in self.notes]
+                low, nats = self._choose(self.out["low"] + favoured[0] + self._tilt("low", unit))
                 likely += nats
                 after_low = (self.out["pair"] * self.low_side[low]) @ self.high_side
-                high, nats = self._choose(self.out["high"] + after_low + self._tilt("high", unit))
+                high, nats = self._choose(
+                    self.out["high"] + after_low + favoured[1] + self._tilt("high", unit)
+                )
                 likely += nats
                 onsets[:, i] = np.concatenate([self.books[0][low], self.books[1][high]], axis=2)
             self._step(onsets[:, i].reshape(self.drafts, -1).astype(np.float32), unit + 1)
@@ -224,7 +251,9 @@ class _Walker:
             return logits.argmax(axis=1), np.zeros(len(logits))
         # The largest of logits plus scaled Gumbel noise is a draw from the softmax at that temperature.
         noisy = logits + self.temperature * self.rng.gumbel(size=logits.shape)
-        chosen = np.where(logits > logits.max(axis=1, keepdims=True) - _UNLIKELY, noisy, -np.inf).argmax(axis=1)
+        chosen = np.where(logits > logits.max(axis=1, keepdims=True) - _UNLIKELY, noisy, -np.inf).argmax(
+            axis=1
+        )
         return chosen, log_softmax(logits)[np.arange(len(logits)), chosen]
 
 
@@ -237,6 +266,13 @@ class _Judge:
         self.has_chord = np.array([c.is_chord for c in plan.chords] + [False])
         sizes = (_ROWS * _INTERVALS, _ROWS * _ROWS)
         self.kept = [np.zeros(size) for size in sizes]
+        self.notes = self.units = 0
+
+    def missing(self) -> float:
+        """By which part, as a logarithm, what was kept has too few notes; 0 where nothing is wanted."""
+        if self.plan.density is None:
+            return 0.0
+        return float(np.log((self.plan.density * self.units + 1) / (self.notes + 1)))
 
     def best(
         self, first: int, onsets: np.ndarray, lengths: np.ndarray, velocity: np.ndarray, likely: np.ndarray
@@ -251,16 +287,21 @@ class _Judge:
         ticks = self.plan.grid.unit_tick[first : units[-1] + 2]
         sounding = _chroma(draft, onset, end, pitch, ticks, drafts)
         value = _LIKELY * likely + _CONTENT * _agreement(sounding, self.plan.content[units])
-        if self.target is None:
-            return int(np.round(value, 6).argmax())
-        counts = (
-            interval_counts(draft, onset, pitch, drafts),
-            duration_counts(draft, place, end - onset, drafts),
-        )
-        for kept, count, wanted in zip(self.kept, counts, self.target, strict=True):
-            value = value + _FIT / 2 * _cosines(kept + count, wanted.ravel())
+        notes = self.notes + np.bincount(draft, minlength=drafts)
+        self.units += int((~self.plan.silent[units]).sum())
+        if self.plan.density is not None and self.units:
+            value -= _DENSITY * np.abs(np.log((notes + 1) / (self.plan.density * self.units + 1)))
+        counts: tuple[np.ndarray, ...] = ()
+        if self.target is not None:
+            counts = (
+                interval_counts(draft, onset, pitch, drafts),
+                duration_counts(draft, place, end - onset, drafts),
+            )
+            for weight, kept, count, wanted in zip(_FIT, self.kept, counts, self.target, strict=True):
+                value = value + weight * _cosines(kept + count, wanted.ravel())
         best = int(np.round(value, 6).argmax())
-        self.kept = [kept + count[best] for kept, count in zip(self.kept, counts, strict=True)]
+        self.kept = [kept + count[best] for kept, count in zip(self.kept, counts, strict=False)]
+        self.notes = int(notes[best])
         return best
 
     def _sound(self, first: int, onsets: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -11,7 +11,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import yaml
@@ -19,6 +19,7 @@ import yaml
 from segue.stage import InputFile, StageError
 from segue.transfer.encoding import STYLE_SIZE
 from segue.transfer.ensemble import Player
+from segue.transfer.kit import PROFILE, blend_profiles, pack_profile, unpack_profile
 from segue.transfer.reference import Example
 from segue.transfer.style import Profiles
 
@@ -27,22 +28,33 @@ SUFFIXES = (".yaml", ".yml")
 #: Where `style: NAME` looks for NAME.yaml, seen from the folder of the run.
 FOLDER = "styles"
 _KEYS = {"segue_style", "name", "hears", "files", "meters", "players", "encoder", "vector", "profiles"}
+_KEYS |= {"notes_a_unit", "drums"}
 #: Shapes of the profiles (see `segue.transfer.style`).
 _SHAPES = ((24, 41), (24, 24))
 _LEVELS = 255
+
+
+class Sound(NamedTuple):
+    """How an example sounds: style vector, profiles, notes a quarter, and the profile of its drums, if any."""
+
+    vector: np.ndarray
+    profiles: Profiles
+    notes_a_unit: float
+    drums: np.ndarray | None
 
 
 def preset_of(
     name: str,
     hears: str,
     examples: Sequence[Example],
-    sounds: Sequence[tuple[np.ndarray, Profiles]],
+    sounds: Sequence[Sound],
     encoder: str,
 ) -> dict[str, Any]:
     """The preset of at least one example with its style vector and profiles; `encoder` is the hash of the
     network. Every example counts the same.
     """
-    vectors, profiles = zip(*sounds, strict=True)
+    profiles = [sound.profiles for sound in sounds]
+    drums = [sound.drums for sound in sounds if sound.drums is not None]
     meters = Counter(m.name for e in examples for m in {m.name: m for m in e.meters}.values())
     return {
         "segue_style": FORMAT,
@@ -52,13 +64,15 @@ def preset_of(
         "meters": [meter for meter, _ in meters.most_common()],
         "players": [player._asdict() for player in usual_players(examples)],
         "encoder": encoder,
-        "vector": [round(float(x), 5) for x in np.mean(vectors, axis=0)],
+        "vector": [round(float(x), 5) for x in np.mean([s.vector for s in sounds], axis=0)],
         "profiles": pack_profiles(
             [
                 np.mean([part / max(float(part.sum()), 1e-9) for part in parts], axis=0)
                 for parts in zip(*profiles, strict=True)
             ]
         ),
+        "notes_a_unit": round(float(np.exp(np.mean([np.log(s.notes_a_unit) for s in sounds]))), 3),
+        "drums": pack_profile(blend_profiles([(d, 1 / len(drums)) for d in drums])) if drums else "",
     }
 
 
@@ -128,6 +142,11 @@ def read_preset(file: InputFile) -> dict[str, Any]:
         raise StageError(f"its vector is no list of {STYLE_SIZE} numbers; make it anew with `segue style`")
     try:
         unpack_profiles(saved["profiles"])
+        known = float(saved["notes_a_unit"]) > 0 and (
+            not saved["drums"] or len(unpack_profile(saved["drums"])) == PROFILE
+        )
+        if not known:
+            raise ValueError("density or drums")
     except (ValueError, TypeError) as error:
         raise StageError("its profiles are damaged; make it anew with `segue style`") from error
     _check_players(saved["players"])
@@ -169,7 +188,7 @@ def presets_in(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
 
 def make_preset(
     pieces: Sequence[tuple[str, Callable[[], Example]]],
-    sound_of: Callable[[Example], tuple[np.ndarray, Profiles]],
+    sound_of: Callable[[Example], Sound],
     output: PurePath,
     hears: str,
     encoder: str,

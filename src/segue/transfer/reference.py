@@ -25,11 +25,11 @@ from segue.score import (
     bar_starts,
     make_notes,
     meters_from_zero,
-    no_notes,
 )
 from segue.stage import InputFile, Record, StageError
 from segue.transfer.ensemble import Player, join
 from segue.transfer.instruments import program_range
+from segue.transfer.kit import CLASS_OF_PITCH
 
 MIDI_SUFFIXES = (".mid", ".midi", ".kar", ".smf", ".rmi")
 #: Most bars that are kept, and fewest that tell a style.
@@ -56,6 +56,8 @@ class Example:
     chords: list[Chord]
     meters: tuple[Meter, ...]
     players: tuple[Player, ...]
+    #: The hits of its drum kit, NOTE array; empty where it has none.
+    drums: np.ndarray
 
     @property
     def score(self) -> Score:
@@ -120,7 +122,20 @@ def example_of(score: Score, record: Record, name: str) -> Example:
             Meter(max(m.tick - begin, 0), m.numerator, m.denominator) for m in _meters_in(score, begin, end)
         ),
         players_of(others, parts),
+        _on_grid(_between(_hits(score, record), begin, end)),
     )
+
+
+def _hits(score: Score, record: Record) -> np.ndarray:
+    """The hits of the drum kit, NOTE array."""
+    drums = join(
+        [
+            track.notes
+            for track, entry in zip(score.tracks, record["tracks"], strict=True)
+            if track.is_drum or entry["role"] == "drums"
+        ]
+    )
+    return drums[CLASS_OF_PITCH[drums["pitch"]] >= 0]
 
 
 def _meters_in(score: Score, begin: int, end: int) -> list[Meter]:
@@ -170,31 +185,42 @@ def _player(track: Track, notes: np.ndarray) -> Player:
 
 def example_to_dict(example: Example) -> dict[str, Any]:
     """The example as plain JSON."""
-    columns = ("onset_tick", "duration_tick", "pitch", "velocity")
-    rows = np.stack([example.notes[c].astype(np.int64) for c in columns], axis=1)
-    rows[:, :2] //= _KEPT_TICKS
     return {
         "segue_example": example.name,
-        "notes": rows.ravel().tolist(),
+        "notes": _numbers(example.notes),
+        "drums": _numbers(example.drums),
         "chords": [[int(s), c.symbol()] for s, c in zip(example.starts, example.chords, strict=True)],
         "meters": [[m.tick, m.numerator, m.denominator] for m in example.meters],
         "players": [list(p) for p in example.players],
     }
 
 
+def _numbers(notes: np.ndarray) -> list[int]:
+    """Onset, duration, pitch and velocity of one note after the other, times on the kept grid."""
+    columns = ("onset_tick", "duration_tick", "pitch", "velocity")
+    rows = np.stack([notes[c].astype(np.int64) for c in columns], axis=1)
+    rows[:, :2] //= _KEPT_TICKS
+    return rows.ravel().tolist()
+
+
+def _notes(numbers: Sequence[int]) -> np.ndarray:
+    """The inverse of `_numbers`."""
+    rows = np.array(numbers, np.int64).reshape(-1, 4)
+    return make_notes(rows[:, 0] * _KEPT_TICKS, rows[:, 1] * _KEPT_TICKS, rows[:, 2], rows[:, 3])
+
+
 def example_from_dict(saved: Mapping[str, Any]) -> Example:
     """The inverse of `example_to_dict`."""
-    rows = np.array(saved["notes"], np.int64).reshape(-1, 4)
-    rows[:, :2] *= _KEPT_TICKS
     chords = [{"tick": tick, "label": label} for tick, label in saved["chords"]]
     starts, known = chords_of_record({"chords": chords})
     return Example(
         saved["segue_example"],
-        make_notes(*rows.T) if len(rows) else no_notes(),
+        _notes(saved["notes"]),
         starts,
         known,
         tuple(Meter(*m) for m in saved["meters"]),
         tuple(Player(*p) for p in saved["players"]),
+        _notes(saved["drums"]),
     )
 
 

@@ -7,18 +7,21 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from segue.archive import write_atomically
 from segue.config import check_stage
 from segue.process import stage_spec
-from segue.runtime import Model
+from segue.runtime import Model, model_folder, read_card
 from segue.stage import InputFile, StageError
-from segue.transfer.presets import FOLDER, SUFFIXES, make_preset, preset_to_yaml, presets_in
+from segue.transfer.presets import FOLDER, SUFFIXES, Sound, make_preset, preset_to_yaml, presets_in
 from segue.transfer.reference import Example, read_example
-from segue.transfer.style import Profiles
 from segue.transfer.styles import listing
-from segue.transfer.target import encoder_mark, example_profiles, example_vector
+from segue.transfer.target import (
+    drum_profile,
+    encoder_mark,
+    example_profiles,
+    example_vector,
+    notes_a_unit,
+)
 
 #: Files of a folder that are not spoken of when they are left out.
 _HIDDEN = "."
@@ -27,7 +30,8 @@ _HIDDEN = "."
 def print_styles() -> int:
     """Print the named styles and the presets of the folder `styles/`."""
     folder = Path(FOLDER)
-    print(listing(*(presets_in(folder) if folder.is_dir() else ({}, {}))))
+    drums = read_card(model_folder(check_stage("transfer", {})["models"]["drums"]))["styles"]
+    print(listing(drums, *(presets_in(folder) if folder.is_dir() else ({}, {}))))
     return 0
 
 
@@ -63,8 +67,9 @@ def save_style(folder: Path, output: Path, hears: str | None) -> int:
     return 0
 
 
-def _sound(encoder: Model, example: Example) -> tuple[np.ndarray, Profiles]:
-    return example_vector(encoder, example), example_profiles(example)
+def _sound(encoder: Model, example: Example) -> Sound:
+    vector = example_vector(encoder, example)
+    return Sound(vector, example_profiles(example), notes_a_unit(example), drum_profile(example))
 
 
 def _pieces(folder: Path) -> Iterator[tuple[str, Callable[[], Example]]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from segue.transfer.ensemble import Player
 
@@ -16,7 +17,7 @@ PIANO = Player("Piano", 0, 21, 108)
 
 @dataclass(frozen=True)
 class Style:
-    """A style that `style` or `drum_style` may name.
+    """A style that `style` may name.
 
     `meters` are those of at least ten pieces, the data's most frequent first; `players` stand from high to
     low, `lead` takes over the melody where it can play all of it (None: the melody keeps its instrument).
@@ -25,7 +26,7 @@ class Style:
     hears: str
     data: str
     meters: tuple[str, ...]
-    players: tuple[Player, ...] = ()
+    players: tuple[Player, ...]
     lead: Player | None = None
 
 
@@ -78,34 +79,45 @@ STYLES: dict[str, Style] = {
     ),
 }
 
-_GROOVE = "of the Groove MIDI Dataset"
-DRUM_STYLES: dict[str, Style] = {
-    "rock": Style("back beat, eighths on the hat", f"167 beats {_GROOVE}, 9 drummers", ("4/4",)),
-    "latin": Style("bossa, samba, songo: even eighths", f"36 beats {_GROOVE}, 4 drummers", ("4/4",)),
-    "jazz": Style("ride and a talking snare, often swung", f"39 beats {_GROOVE}, 5 drummers", ("4/4",)),
-    "swing": Style("the swung ones of jazz: ride and off-beat", f"17 beats {_GROOVE}, 3 drummers", ("4/4",)),
-    "funk": Style("sixteenths with ghost notes", f"31 beats {_GROOVE}, 4 drummers", ("4/4",)),
-    "afrobeat": Style("broken kick over a steady pulse", f"10 beats {_GROOVE}, 2 drummers", ("4/4",)),
-    "afrocuban": Style("rhumba, 6/8 feels, cascara and toms", f"7 beats {_GROOVE}, 2 drummers", ("4/4",)),
-    "hiphop": Style("sparse kick, late sixteenths", f"26 beats {_GROOVE}, 3 drummers", ("4/4",)),
-    "neworleans": Style("second line on the snare", f"13 beats {_GROOVE}, 4 drummers", ("4/4",)),
-    "dance": Style("kick on the beat, open hats off it", f"7 beats {_GROOVE}, 2 drummers", ("4/4",)),
-    "soul": Style("a plain, soft groove", f"10 beats {_GROOVE}, 2 drummers", ("4/4",)),
-    "reggae": Style("one drop, rim and hats", f"3 beats {_GROOVE}, 2 drummers", ("4/4",)),
-    "country": Style("train beat and two-step", f"2 beats {_GROOVE}, 2 drummers", ("4/4",)),
+#: What the drum styles sound like; the data behind each are in the card of the drum network.
+DRUM_STYLES: dict[str, str] = {
+    "rock": "back beat, eighths on the hat",
+    "latin": "bossa, samba, songo: even eighths",
+    "jazz": "ride and a talking snare, often swung",
+    "swing": "the swung ones of jazz: ride and off-beat",
+    "funk": "sixteenths with ghost notes",
+    "afrobeat": "broken kick over a steady pulse",
+    "afrocuban": "rhumba, 6/8 feels, cascara and toms",
+    "hiphop": "sparse kick, late sixteenths",
+    "neworleans": "second line on the snare",
+    "dance": "kick on the beat, open hats off it",
+    "soul": "a plain, soft groove",
+    "reggae": "one drop, rim and hats",
+    "country": "train beat and two-step",
 }
 
 
-def listing(presets: Mapping[str, str], broken: Mapping[str, str]) -> str:
-    """What `segue styles` prints: every style with its line, and the user's presets by name."""
-    lines: list[str] = []
-    for title, styles in (("style", STYLES), ("drum_style", DRUM_STYLES)):
-        lines.append(f"{title}:")
-        for name, style in styles.items():
-            players = ", ".join(player.name for player in style.players)
-            lines.append(f"  {name:<10} {style.hears}")
-            facts = [*([f"played by {players}"] if players else []), f"learned from {style.data}"]
-            lines.append(f"  {'':<10} {'; '.join(facts)}; meters {', '.join(style.meters)}")
+def listing(
+    drums: Mapping[str, Mapping[str, Any]], presets: Mapping[str, str], broken: Mapping[str, str]
+) -> str:
+    """What `segue styles` prints: every style with its line, and the user's presets by name.
+
+    `drums` are the drum styles of the card of the drum network.
+    """
+    lines = ["style:"]
+    for name, style in STYLES.items():
+        players = ", ".join(player.name for player in style.players)
+        lines.append(f"  {name:<10} {style.hears}")
+        lines.append(f"  {'':<10} {players}; from {style.data}; meters {', '.join(style.meters)}")
+    lines.append("drum_style:")
+    for name, hears in DRUM_STYLES.items():
+        # Swing is part of the recordings of jazz.
+        facts = drums.get(name, drums["jazz"])
+        lines.append(f"  {name:<10} {hears}")
+        lines.append(
+            f"  {'':<10} from {facts['bars']:,} bars by {facts['drummers']} drummers of the Groove MIDI "
+            f"Dataset; meters {', '.join(facts['meters'])}"
+        )
     lines.append("presets (style: NAME, from the folder styles/):")
     lines += [f"  {name:<10} {hears}" for name, hears in presets.items()]
     lines += [f"  {name:<10} cannot be used: {reason}" for name, reason in broken.items()]

@@ -12,7 +12,9 @@ from segue.runtime import Model
 from segue.stage import Settings, StageError
 from segue.transfer.encoding import cell_lengths, chords_of_steps, onset_grid, place_notes
 from segue.transfer.ensemble import Player
-from segue.transfer.grid import Grid, pitched_grid
+from segue.transfer.grid import Grid, beat_grid, pitched_grid
+from segue.transfer.kit import style_profile, unpack_profile
+from segue.transfer.phrases import wanted_density
 from segue.transfer.presets import players_of_preset, unpack_profiles
 from segue.transfer.profiles import part_histograms
 from segue.transfer.reference import Example, example_from_dict
@@ -22,6 +24,8 @@ from segue.transfer.styles import PIANO, STYLES
 NONE = "none"
 #: The style that is played by rules and has no vector.
 SWING = "swing"
+#: How much denser or thinner than its examples a style may become, and the fewest hits that tell a drummer.
+_DENSITY_RATIO, _LEAST_HITS = 1.25, 32
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,10 @@ class Target:
     players: tuple[Player, ...]
     lead: Player | None = None
     meters: tuple[str, ...] = ()
+    #: Notes a quarter, lowest and highest of what is usual; None where the rules decide.
+    usual: tuple[float, float] | None = None
+    #: The profile of its drums (see `segue.transfer.kit`), None for a style that has none.
+    drums: np.ndarray | None = None
 
 
 def target_of(settings: Settings, models: Mapping[str, Model]) -> Target | None:
@@ -55,6 +63,7 @@ def target_of(settings: Settings, models: Mapping[str, Model]) -> Target | None:
         name=f"{target.name}+{other.name}",
         vector=between(target.vector, other.vector, share),
         profiles=mixed_profiles(target.profiles, other.profiles, share),
+        usual=between_densities(target.usual, other.usual, share),
         meters=tuple(m for m in target.meters if m in other.meters),
     )
 
@@ -62,6 +71,16 @@ def target_of(settings: Settings, models: Mapping[str, Model]) -> Target | None:
 def between(first: np.ndarray, second: np.ndarray, share: float) -> np.ndarray:
     """The style `share` of the way from the first vector to the second, (STYLE_SIZE,)."""
     return scaled((1 - share) * first.astype(np.float64) + share * second.astype(np.float64))
+
+
+def between_densities(
+    first: tuple[float, float] | None, second: tuple[float, float] | None, share: float
+) -> tuple[float, float] | None:
+    """Densities `share` of the way from the first to the second, as ratios; None where one is not known."""
+    if first is None or second is None:
+        return None
+    low, high = (a ** (1 - share) * b**share for a, b in zip(first, second, strict=True))
+    return low, high
 
 
 def mixed_profiles(first: Profiles | None, second: Profiles | None, share: float) -> Profiles | None:
@@ -80,14 +99,35 @@ def _one(named: Any, models: Mapping[str, Model]) -> Target:
         style = STYLES[named]
         if named == SWING:
             return Target(named, None, None, style.players, style.lead, style.meters)
-        sound = named_sound(models["accompaniment"], named)
-        return Target(named, *sound, style.players, style.lead, style.meters)
+        player = models["accompaniment"]
+        low, high = player.card["notes_a_unit"][named]
+        sound = named_sound(player, named)
+        return Target(named, *sound, style.players, style.lead, style.meters, (low, high))
     if "segue_style" in named:
         return _of_preset(named, models["style"])
     example = example_from_dict(named)
     vector, profiles = example_vector(models["style"], example), example_profiles(example)
     meters = tuple(dict.fromkeys(m.name for m in example.meters))
-    return Target(example.name, vector, profiles, example.players or (PIANO,), None, meters)
+    usual = usual_density(notes_a_unit(example))
+    players = example.players or (PIANO,)
+    return Target(example.name, vector, profiles, players, None, meters, usual, drum_profile(example))
+
+
+def notes_a_unit(example: Example) -> float:
+    """Notes a quarter of an example, over the bars in which it plays."""
+    return wanted_density(example.notes, pitched_grid(example.score), (0.0, np.inf))
+
+
+def usual_density(notes: float) -> tuple[float, float]:
+    """What is taken for usual around the density of examples."""
+    return notes / _DENSITY_RATIO, notes * _DENSITY_RATIO
+
+
+def drum_profile(example: Example) -> np.ndarray | None:
+    """The profile of an example's drums, None where there are too few hits to tell."""
+    if len(example.drums) < _LEAST_HITS:
+        return None
+    return style_profile(example.drums, beat_grid(example.score))
 
 
 def named_sound(model: Model, name: str) -> tuple[np.ndarray, Profiles]:
@@ -106,7 +146,16 @@ def _of_preset(preset: Mapping[str, Any], encoder: Model) -> Target:
         )
     vector = np.array(preset["vector"], np.float32)
     profiles = unpack_profiles(preset["profiles"])
-    return Target(preset["name"], vector, profiles, players_of_preset(preset), None, tuple(preset["meters"]))
+    return Target(
+        preset["name"],
+        vector,
+        profiles,
+        players_of_preset(preset),
+        None,
+        tuple(preset["meters"]),
+        usual_density(preset["notes_a_unit"]),
+        unpack_profile(preset["drums"]) if preset["drums"] else None,
+    )
 
 
 def encoder_mark(encoder: Model) -> str:

@@ -16,7 +16,8 @@ from segue.runtime import Model
 from segue.score import bar_starts
 from segue.transfer import apply
 from segue.transfer.agreement import chord_agreement
-from segue.transfer.ensemble import ENSEMBLES, cut_repeats
+from segue.transfer.ensemble import cut_repeats
+from segue.transfer.instruments import program_range
 from segue.transfer.profiles import HISTOGRAMS, notes_a_beat, part_chroma, part_histograms, part_prints
 from segue.transfer.template import BarLibrary, Part, choose_bars, library, play, silent_bars
 from training.transfer.pieces import Piece
@@ -153,20 +154,13 @@ def agreement(measured: Measurement, harmony: Model) -> dict[str, Any]:
 
 
 def in_range(measured: Measurement) -> dict[str, Any]:
-    """By style, notes written, and the share of them in the range of the instrument that plays them.
-
-    Instruments that no style has are not judged, and are counted.
-    """
-    ranges = {p.program: (p.lowest, p.highest) for players in ENSEMBLES.values() for p in players}
+    """By style, notes written, and the share of them in the range of the instrument that plays them."""
     out = {}
     for style in measured.music.styles:
-        inside = judged = unknown = 0
+        inside = written = 0
         for track in (t for m in measured.made if m.target == style for t in m.there.score.tracks[1:]):
-            if track.program not in ranges:
-                unknown += len(track.notes)
-                continue
-            low, high = ranges[track.program]
-            judged += len(track.notes)
+            low, high = program_range(track.program)
+            written += len(track.notes)
             inside += int(((track.notes["pitch"] >= low) & (track.notes["pitch"] <= high)).sum())
-        out[style] = {"notes": judged, "in_range": round(inside / max(judged, 1), 5), "not_judged": unknown}
+        out[style] = {"notes": written, "in_range": round(inside / max(written, 1), 5)}
     return out

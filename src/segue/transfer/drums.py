@@ -41,7 +41,7 @@ _GROUPS = np.eye(3)[[0, 1, 2, 2, 1, 1, 1, 2, 2]]
 _LIKENESS, _LIKENESS_PULL = 1.0, 6.0
 #: Nats by which what is telling of a style is favoured; hits this rare everywhere tell nothing, and the most
 #: that one tells.
-_TELLING, _RARE, _MOST_TELLING = 0.85, 3e-4, 1.5
+_TELLING, _RARE, _MOST_TELLING = 1.3, 3e-4, 1.5
 #: Nats a standard deviation over the patterns at either end of a control.
 _CONTROL = 1.5
 

@@ -41,6 +41,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "skeleton withheld": {"drum_skeleton": False},
     "temperature 0": {"temperature": 0.0},
     "strength 1": {"strength": 1.0},
+    "intensity 0.8": {"intensity": 0.8},
+    "intensity 0.6": {"intensity": 0.6},
 }
 PROSE = (Path(__file__).parent / "card.md").read_text(encoding="utf-8")
 

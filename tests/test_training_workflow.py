@@ -16,6 +16,7 @@ MODULES = {
     "melody": "training.melody.train",
     "harmony": "training.harmony.train",
     "accompaniment": "training.transfer.accompaniment.train",
+    "style-encoder": "training.transfer.accompaniment.encoder",
     "drums-style": "training.transfer.drums.train",
 }
 

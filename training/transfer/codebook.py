@@ -8,7 +8,7 @@ from segue.transfer.patterns import pattern_distance
 
 
 def choose_patterns(
-    patterns: np.ndarray, weight: np.ndarray, size: int, candidates: int = 3000
+    patterns: np.ndarray, weight: np.ndarray, size: int, candidates: int = 3000, steps: int = 4
 ) -> np.ndarray:
     """A codebook, bool (size, bits), of patterns that really occur; the empty one comes first.
 
@@ -21,7 +21,7 @@ def choose_patterns(
     total[~rows.any(axis=1)] = 0
     order = np.argsort(-total, kind="stable")[:candidates]
     rows, total = rows[order], total[order]
-    distance = pattern_distance(rows, rows)
+    distance = pattern_distance(rows, rows, steps)
     nearest = np.ones(len(rows), np.float32)
     chosen: list[int] = []
     for _ in range(size - 1):

@@ -290,7 +290,7 @@ def _hymns(data: Path) -> Iterator[Piece]:
         signature = abc.time_signatures[0]
         meter = Meter(0, signature.numerator, signature.denominator)
         group = "hymn/" + path.stem.split("-")[-1].lower()
-        piece = _piece(f"openhymnal/{path.stem}", "chorale", group, in_validation(group), parts, (meter,))
+        piece = _piece(f"openhymnal/{path.stem}", "hymn", group, in_validation(group), parts, (meter,))
         if piece:
             yield piece
 

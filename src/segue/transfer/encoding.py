@@ -1,9 +1,9 @@
 """What the accompaniment network hears and says, as arrays.
 
 One row a unit (a quarter, see `segue.transfer.grid`). The network is given the style as a vector (see
-`segue.transfer.style`), the place in bar, phrase and piece, the chord with its bass and key, the melody and how
-the source's bar compares with the rest of its piece (`FEATURES`), and the onsets of the unit before; it names
-a pattern for each hand and tells velocity and duration of the unit before.
+`segue.transfer.style`), the place in bar, phrase and piece, the chord with its bass and key, the melody and
+how the source's bar compares with the rest of its piece (`FEATURES`), and the onsets of the unit before; it
+names a pattern for each hand and tells velocity and duration of the unit before.
 
 Comparisons are within the piece (a bar busier than this piece's other bars, not busier than other pieces),
 because these keep the shape of a piece and tell nothing of its style. A control of the stage moves them.
@@ -188,8 +188,8 @@ def unit_features(
 ) -> np.ndarray:
     """The network's features, float32 (units, FEATURES).
 
-    `step_chord` as from `chords_of_steps`; `keys` one a chord, as from `keys_of_chords`; `melody` the melody's
-    NOTE array; `source` as from `source_features`; `style` (STYLE_SIZE,), or one row a unit.
+    `step_chord` as from `chords_of_steps`; `keys` one a chord, as from `keys_of_chords`; `melody` the
+    melody's NOTE array; `source` as from `source_features`; `style` (STYLE_SIZE,), or one row a unit.
     """
     units = grid.units
     parts = [np.broadcast_to(style, (units, STYLE_SIZE)), _place_features(grid)]

@@ -26,8 +26,8 @@ UNIT_STEPS = 4
 PITCHED_STEPS = 6
 _PITCHED_TICKS = np.array([0, 3, 4, 6, 8, 9]) * (STEP_TICKS // 3)
 _SIXTEENTHS, _THIRDS = np.array([0, 1, 3, 5]), np.array([0, 2, 4])
-#: A unit is a triplet where its notes lie on average this many ticks beside the sixteenths, and less than half
-#: as far beside the thirds.
+#: A unit is a triplet where its notes lie on average this many ticks beside the sixteenths, and less than
+#: half as far beside the thirds.
 _TRIPLET_TICKS = 40
 _SHUFFLE_TICKS = np.array([0, 2, 4, 5]) * STEP_TICKS
 

@@ -1,8 +1,8 @@
 """Writing an accompaniment phrase by phrase: several are drawn, and the one that fits best is kept.
 
-A phrase is four bars. All its drafts are drawn at once, as rows of one call of the network. A draft is judged by
-how near it brings the figures written so far to the profiles of the style, by how well its pitches agree with
-the chords (and the source, where there is one), and by how likely the network thinks it.
+A phrase is four bars. All its drafts are drawn at once, as rows of one call of the network. A draft is
+judged by how near it brings the figures written so far to the profiles of the style, by how well its
+pitches agree with the chords (and the source, where there is one), and by how likely the network thinks it.
 """
 
 from __future__ import annotations
@@ -29,13 +29,14 @@ _DECIMALS = 3
 #: Drafts of a phrase, and bars in it.
 DRAFTS = 40
 _PHRASE_BARS = 4
-#: What counts how much when drafts are compared: likeness to both profiles of the style, to the chords, nats a unit,
-#: and how far the number of notes is from what is wanted (as a logarithm). Tuned on validation pieces.
+#: What counts how much when drafts are compared: likeness to both profiles of the style, to the chords,
+#: nats a unit, and how far the number of notes is from what is wanted (as a logarithm). Tuned on validation
+#: pieces.
 _FIT, _CONTENT, _LIKELY, _DENSITY = (1.2, 1.8), 1.0, 0.02, 0.5
 #: Drafts are drawn this much more freely than the temperature says, since the best of them is kept.
 _FREER = 1.2
-#: Drafts differ in how they favour patterns with many notes: by up to this much in nats a note; and all favour
-#: them by this much for each part (as a logarithm) that is missing from the density that is wanted.
+#: Drafts differ in how they favour patterns with many notes: by up to this much in nats a note; and all
+#: favour them by this much for each part (as a logarithm) that is missing from the density that is wanted.
 _SPREAD, _LEAN = 0.12, 0.4
 _ROWS = SPAN_BEATS * BINS_PER_BEAT
 _INTERVALS = 2 * LARGEST_INTERVAL + 1
@@ -97,8 +98,8 @@ def content_of(grid: Grid, step_chord: np.ndarray, chords: Sequence[Chord], sour
 
 
 def wanted_density(source: np.ndarray, grid: Grid, usual: Sequence[float]) -> float:
-    """Notes a unit, over the bars in which the source plays: as many as the source has, within what is `usual`
-    in the style (lowest and highest); without a source the middle of that.
+    """Notes a unit, over the bars in which the source plays: as many as the source has, within what is
+    `usual` in the style (lowest and highest); without a source the middle of that.
     """
     low, high = usual
     if len(source) == 0:
@@ -132,8 +133,8 @@ def write_phrases(
 ) -> Written:
     """The accompaniment of a whole piece.
 
-    Temperature 0 takes the most likely pattern everywhere, one draft a phrase. Strength 1 takes the network at
-    its word; beyond, what sets the style apart is overdone: the network is asked a second time without the
+    Temperature 0 takes the most likely pattern everywhere, one draft a phrase. Strength 1 takes the network
+    at its word; beyond, what sets the style apart is overdone: the network is asked a second time without the
     style, and logits are moved away from that answer (classifier-free guidance, Ho and Salimans 2022).
     `target` are the style's profiles; without them drafts are judged by the rest.
     """
@@ -186,8 +187,9 @@ class _Walker:
     def draft(
         self, first: int, last: int, missing: float
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Drafts of units `first` to `last`, with more notes where some are `missing`: onsets, lengths in sixteenths and velocities by cell, each
-        (drafts, units, ...), and the mean log probability of their patterns (drafts,).
+        """Drafts of units `first` to `last`, with more notes where some are `missing`: onsets, lengths in
+        sixteenths and velocities by cell, each (drafts, units, ...), and the mean log probability of their
+        patterns (drafts,).
         """
         units = last - first
         onsets = np.zeros((self.drafts, units, PITCHED_STEPS, sum(HAND_SLOTS)), bool)

@@ -1,7 +1,7 @@
 """A style as numbers: the vector that the accompaniment network is given, and the profiles of its figures.
 
 The vector comes from a stretch of accompaniment: a network reads each unit with the one before, its answers
-are averaged over the stretch and scaled to a fixed length. Loudness is not heard, since printed music has none.
+are averaged over the stretch and scaled to a fixed length. Loudness is not heard; printed music has none.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ Profiles = tuple[np.ndarray, np.ndarray]
 
 
 def style_rows(onsets: np.ndarray, lengths: np.ndarray, grid: Grid) -> np.ndarray:
-    """What the style encoder hears of a part, float32 (units, ROWS): each unit's onsets and note lengths, those
-    of the unit before, and the place in the bar.
+    """What the style encoder hears of a part, float32 (units, ROWS): each unit's onsets and note lengths,
+    those of the unit before, and the place in the bar.
 
     `onsets` and `lengths` as from `encoding.onset_grid` and `encoding.cell_lengths`.
     """

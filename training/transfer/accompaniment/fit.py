@@ -2,52 +2,55 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
-from segue.transfer.encoding import CELLS, FEATURES, GRID_BITS, LENGTHS
-from training.transfer.accompaniment.data import (
-    SOURCE_COLUMNS,
-    encode_piece,
-    make_codebooks,
-    make_sequences,
-)
-from training.transfer.network import Fitted, UnitNetwork, fit_network
+from training.transfer.accompaniment.data import EncodedPiece, Rows, encode_piece, make_codebooks, make_rows
+from training.transfer.accompaniment.network import Both, train
 from training.transfer.pieces import Piece
 
 HANDS = ("low", "high")
-CODEBOOKS = (256, 256)
-HIDDEN = 112
+CODEBOOKS = (384, 384)
+HIDDEN = 224
 DROPOUT = 0.05
+LEARNING_RATE = 4e-3
 
 
-def new_network() -> UnitNetwork:
-    """The architecture."""
-    return UnitNetwork(GRID_BITS, FEATURES, list(CODEBOOKS), CELLS, HIDDEN, CELLS * len(LENGTHS), DROPOUT)
+@dataclass(frozen=True)
+class Fitted:
+    """Trained networks with their codebooks, bool (size, bits) by hand, and both parts of the data."""
+
+    both: Both
+    codebooks: dict[str, np.ndarray]
+    encoded: list[EncodedPiece]
+    train: Rows
+    validation: Rows
 
 
-def _hide_source(features: np.ndarray, rng: np.random.Generator) -> None:
-    """One window in six knows nothing of a source: the stage also writes accompaniments for bare melodies."""
-    hidden = rng.random(len(features)) < 1 / 6
-    features[hidden, :, SOURCE_COLUMNS] = 0
-
-
-def fit(pieces: list[Piece], run: Path, seed: int, minutes: float, epochs: int) -> Fitted:
+def fit(pieces: list[Piece], run: Path, seed: int, epochs: int) -> Fitted:
     """Train, or take the weights of an earlier run where they are in `run`."""
     encoded = [encode_piece(p) for p in pieces]
-    train = [e for e, p in zip(encoded, pieces, strict=True) if not p.is_validation]
-    validation = [e for e, p in zip(encoded, pieces, strict=True) if p.is_validation]
+    own = [e for e, p in zip(encoded, pieces, strict=True) if not p.is_validation]
+    held = [e for e, p in zip(encoded, pieces, strict=True) if p.is_validation]
     path = run / "codebooks.npz"
     run.mkdir(parents=True, exist_ok=True)
     if path.is_file():
         with np.load(path) as stored:
             codebooks = {hand: stored[hand] for hand in HANDS}
     else:
-        codebooks = dict(zip(HANDS, make_codebooks(train, CODEBOOKS), strict=True))
+        codebooks = dict(zip(HANDS, make_codebooks(own, CODEBOOKS), strict=True))
         np.savez_compressed(path, **codebooks)
-    rows, held = (make_sequences(part, list(codebooks.values())) for part in (train, validation))
-    network = fit_network(
-        new_network, run / "weights.pt", rows, held, minutes, epochs, seed, _hide_source, 6e-3
-    )
-    return Fitted(network, codebooks, rows, held)
+    rows, held_rows = (make_rows(part, list(codebooks.values())) for part in (own, held))
+    torch.manual_seed(seed)
+    both = Both(CODEBOOKS, HIDDEN, DROPOUT)
+    weights = run / "weights.pt"
+    if weights.is_file():
+        both.load_state_dict(torch.load(weights))
+    else:
+        print("parameters", sum(p.numel() for p in both.parameters()), flush=True)
+        train(both, rows, held_rows, run, epochs, seed, LEARNING_RATE)
+        torch.save(both.state_dict(), weights)
+    return Fitted(both.eval(), codebooks, encoded, rows, held_rows)

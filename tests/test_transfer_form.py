@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from segue.score import Meter, Score, make_notes
 from segue.transfer.ensemble import Player, cut_repeats, deal, free_channels, into_part
-from segue.transfer.form import ending, first_tick, hold_ending, meters_played
+from segue.transfer.form import end_with, ending, first_tick, hold_ending, meters_played
 from segue.transfer.grid import pitched_grid
 from segue.transfer.instruments import program_range
 from segue.transfer.styles import STYLES
@@ -39,6 +39,13 @@ def test_only_a_held_last_note_is_an_ending():
     assert ending(NOTHING, held) == (BAR, 2 * BAR)
     assert ending(make_notes([0, BAR], [BEAT, BEAT], [60, 48], 80), held) is None
     assert ending(NOTHING, NOTHING) is None
+
+
+def test_nothing_sounds_after_the_piece():
+    notes = make_notes([0, BAR, 2 * BAR], [3 * BAR, BAR, BAR], [48, 52, 55], 80)
+    cut, inside = end_with(notes, NOTHING, make_notes([0], [BAR + BEAT], [72], 80))
+    assert inside.tolist() == [True, True, False]
+    assert cut["duration_tick"].tolist() == [BAR + BEAT, BEAT]
 
 
 def test_what_is_struck_at_the_ending_is_held_and_nothing_follows():

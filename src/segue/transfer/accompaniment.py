@@ -24,7 +24,7 @@ from segue.transfer.encoding import (
     unit_features,
 )
 from segue.transfer.ensemble import both_hands, join
-from segue.transfer.form import ending, first_tick, hold_ending, meters_played, phrases_to_replay
+from segue.transfer.form import end_with, ending, first_tick, hold_ending, meters_played, phrases_to_replay
 from segue.transfer.grid import PITCHED_STEPS, STEP_TICKS, Grid, grid_phase, pitched_grid
 from segue.transfer.jazz import play_swing
 from segue.transfer.patterns import unpack_patterns
@@ -220,6 +220,8 @@ def _formed(
     told: dict[str, Any] = {}
     begins = notes["onset_tick"] >= first_tick(heard.source, heard.melody, heard.grid)
     notes, high_hand = notes[begins], high_hand[begins]
+    notes, inside = end_with(notes, heard.source, heard.melody)
+    high_hand = high_hand[inside]
     held = ending(heard.source, heard.melody)
     bar = np.searchsorted(heard.grid.bar_tick, held[0] + STEP_TICKS // 2, "right") - 1 if held else -1
     if held and 0 <= bar < len(replay_bar) and replay_bar[bar]:

@@ -43,6 +43,16 @@ def ending(source: np.ndarray, melody: np.ndarray) -> tuple[int, int] | None:
     return (last, held) if held - last >= _HELD_QUARTERS * 4 * STEP_TICKS else None
 
 
+def end_with(notes: np.ndarray, source: np.ndarray, melody: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The notes without what sounds after the last one of the piece, and which are kept, bool (n,)."""
+    ends = [part["onset_tick"].astype(np.int64) + part["duration_tick"] for part in (source, melody)]
+    last = max((int(end.max()) for end in ends if len(end)), default=0)
+    inside = notes["onset_tick"] < last
+    notes = notes[inside].copy()
+    notes["duration_tick"] = np.minimum(notes["duration_tick"], last - notes["onset_tick"])
+    return notes, inside
+
+
 def hold_ending(notes: np.ndarray, last: int, end: int, chord_pitches: np.ndarray) -> np.ndarray:
     """The notes with the last chord struck at `last` and held to `end`; nothing begins after it.
 

@@ -35,7 +35,7 @@ _LEVELS = 255
 
 
 class Sound(NamedTuple):
-    """How an example sounds: style vector, profiles, notes a quarter, and the profile of its drums, if any."""
+    """How an example sounds: style vector, profiles, notes a quarter, the profile of its drums or None."""
 
     vector: np.ndarray
     profiles: Profiles

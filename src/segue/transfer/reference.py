@@ -30,6 +30,7 @@ from segue.stage import InputFile, Record, StageError
 from segue.transfer.ensemble import Player, join
 from segue.transfer.instruments import program_range
 from segue.transfer.kit import CLASS_OF_PITCH
+from segue.transfer.score_parts import choose_tracks
 
 MIDI_SUFFIXES = (".mid", ".midi", ".kar", ".smf", ".rmi")
 #: Most bars that are kept, and fewest that tell a style.
@@ -81,17 +82,19 @@ def read_example(file: InputFile) -> Example:
 
 
 def example_of(score: Score, record: Record, name: str) -> Example:
-    """The example that a piece gives: all that is pitched but its melody, `MOST_BARS` at most.
+    """The example that a piece gives: what would be re-played of it, `MOST_BARS` at most.
 
-    A piece in one pitched track gives all of it. Raises `StageError` where there is too little.
+    A piece without a melody, or of one pitched track, gives all that is pitched. Raises `StageError` where
+    there is too little.
     """
     pitched = [
-        (track, entry["role"])
+        track
         for track, entry in zip(score.tracks, record["tracks"], strict=True)
         if len(track.notes) and not track.is_drum and entry["role"] != "drums"
     ]
-    others = [track for track, role in pitched if role != "melody"] or [track for track, _ in pitched]
-    every = join([track.notes for track, _ in pitched])
+    replaced = choose_tracks(score, record["tracks"], bass=True).replaced
+    others = [score.tracks[i] for i in replaced] or pitched
+    every = join([track.notes for track in pitched])
     first = int(min((t.notes["onset_tick"].min() for t in others), default=0))
     bars = bar_starts(score)
     begin = int(bars[np.searchsorted(bars, first, "right") - 1])

@@ -110,10 +110,8 @@ def listing(
         lines.append(f"  {name:<10} {style.hears}")
         lines.append(f"  {'':<10} {players}; from {style.data}; meters {', '.join(style.meters)}")
     lines.append("drum_style:")
-    for name, hears in DRUM_STYLES.items():
-        # Swing is part of the recordings of jazz.
-        facts = drums.get(name, drums["jazz"])
-        lines.append(f"  {name:<10} {hears}")
+    for name, facts in drums.items():
+        lines.append(f"  {name:<10} {DRUM_STYLES[name]}")
         lines.append(
             f"  {'':<10} from {facts['bars']:,} bars by {facts['drummers']} drummers of the Groove MIDI "
             f"Dataset; meters {', '.join(facts['meters'])}"

@@ -196,7 +196,6 @@ def _swing(
         heard.melody,
         content.starts,
         content.chords,
-        content.keys[0],
         heard.level,
         rng if settings["temperature"] else np.random.default_rng(0),
         **{name: settings[name] for name in ("density", "syncopation", "register", "intensity")},

@@ -2,8 +2,8 @@
 
 Conventions
 -----------
-- Voicings have no root, which is the bass's: third, fifth and seventh of the chord and, where the key has it,
-  its ninth; a triad goes without a seventh, so the chord that is written is the one that is heard.
+- Voicings of four tones and more have no root, which is the bass's; triads are whole. No tones are added, so
+  that the chord that is written is the one that is heard.
 - A *figure* is the strikes of a bar: (beat, length in beats) with .5 for the second eighth, swung later on. A
   strike on the eighth before another chord belongs to that one (an anticipation).
 """
@@ -26,54 +26,47 @@ _CENTRE = 62.0
 _WIDEST = 14
 #: Cost of a semitone of motion is 1.
 _OFF_CENTRE, _NARROW, _ABOVE_MELODY = 0.3, 1.5, 1.5
-_MAJOR = (0, 2, 4, 5, 7, 9, 11)
-_MINOR = (0, 2, 3, 5, 7, 8, 10)
 
 Figure = tuple[tuple[float, float], ...]
 #: Figures by beats of the bar, and how often they are played.
 _FIGURES: dict[int, tuple[tuple[Figure, float], ...]] = {
     4: (
-        (((0, 1.0), (1.5, 0.5)), 4),  # the Charleston
-        (((0.5, 0.5), (2, 1.0)), 2),  # the Charleston, half a beat later
-        (((1.5, 0.5), (3.5, 0.5)), 3),  # behind two and four
-        (((0, 0.5), (2.5, 1.0)), 2),
-        (((1, 0.5), (2.5, 0.5)), 2),
-        (((1, 0.5), (3, 0.5)), 1.5),
+        (((0, 1.0), (1.5, 1.0)), 4),  # the Charleston
+        (((0.5, 1.0), (2, 1.0)), 2),  # the Charleston, half a beat later
+        (((1.5, 1.0), (3.5, 1.0)), 3),  # behind two and four
+        (((0, 1.0), (2.5, 1.0)), 2),
+        (((1, 1.0), (2.5, 1.0)), 2),
+        (((1, 1.0), (3, 1.0)), 1.5),
         (((0, 2.0),), 1),
         (((1.5, 1.5),), 1),
         (((3.5, 1.0),), 1.5),
-        (((0, 0.5), (1.5, 0.5), (3.5, 0.5)), 1.5),
-        (((0.5, 0.5), (1.5, 0.5), (3, 0.5)), 0.7),
-        (((0, 0.5), (1, 0.5), (2.5, 0.5), (3.5, 0.5)), 0.4),
+        (((0, 1.0), (1.5, 1.0), (3.5, 1.0)), 1.5),
+        (((0.5, 1.0), (1.5, 1.0), (3, 1.0)), 0.7),
+        (((0, 1.0), (1, 1.0), (2.5, 1.0), (3.5, 1.0)), 0.4),
     ),
     3: (
-        (((0, 1.0), (1.5, 0.5)), 3),
-        (((1, 0.5), (2, 0.5)), 2),
+        (((0, 1.0), (1.5, 1.0)), 3),
+        (((1, 1.0), (2, 1.0)), 2),
         (((1.5, 1.0),), 2),
         (((0, 1.5),), 1),
-        (((0.5, 0.5), (2, 0.5)), 1),
-        (((0, 0.5), (1.5, 0.5), (2.5, 0.5)), 1),
+        (((0.5, 1.0), (2, 1.0)), 1),
+        (((0, 1.0), (1.5, 1.0), (2.5, 1.0)), 1),
     ),
-    2: ((((0, 0.5), (1.5, 0.5)), 2), (((0.5, 0.5),), 1), (((0, 1.0),), 1), (((1, 0.5),), 1)),
+    2: ((((0, 1.0), (1.5, 1.0)), 2), (((0.5, 1.0),), 1), (((0, 1.0),), 1), (((1, 1.0),), 1)),
 }
 #: Chance that a bar takes over the figure of the bar before.
 _AGAIN = 0.35
 
 
 @lru_cache(maxsize=1024)
-def voicings_of(chord: Chord, tonic: int | None, minor: bool) -> np.ndarray:
-    """Candidate voicings without a root, int64 (candidates, voices), ascending."""
-    intervals = QUALITIES[chord.quality].intervals
-    tones = {i for i in intervals if i} or {7}
+def voicings_of(chord: Chord) -> np.ndarray:
+    """Candidate voicings, int64 (candidates, voices), ascending."""
+    tones = set(QUALITIES[chord.quality].intervals)
     if len(tones) > 3:
-        # The fifth is the first to go.
+        tones -= {0}
+    if len(tones) > 4:
+        # The fifth is the next to go.
         tones -= {7}
-    if len(tones) < 4 and not tones & {1, 2, 3} - set(intervals[:3]) and 6 not in tones:
-        scale = {((tonic or 0) + s) % 12 for s in (_MINOR if minor else _MAJOR)}
-        if tonic is None or (chord.root + 2) % 12 in scale:
-            tones.add(2)
-    if len(tones) < 3:
-        tones.add(0)
     classes = {(chord.root + i) % 12 for i in tones}
     pitches = [p for p in range(LOWEST, HIGHEST + 1) if p % 12 in classes]
     found = [
@@ -84,15 +77,13 @@ def voicings_of(chord: Chord, tonic: int | None, minor: bool) -> np.ndarray:
     return np.array(found, np.int64)
 
 
-def lead_hands(
-    spans: Sequence[Span], melody: np.ndarray, key: tuple[int | None, bool], centre: float = _CENTRE
-) -> list[np.ndarray]:
+def lead_hands(spans: Sequence[Span], melody: np.ndarray, centre: float = _CENTRE) -> list[np.ndarray]:
     """One voicing a span, ascending MIDI pitches: the cheapest path by motion, register, and how far the hand
     lies above the lowest note that the melody (a NOTE array) has there.
     """
     if not spans:
         return []
-    candidates = [voicings_of(span.chord, *key) for span in spans]
+    candidates = [voicings_of(span.chord) for span in spans]
     costs = [_own_cost(span, rows, melody, centre) for span, rows in zip(spans, candidates, strict=True)]
     total, back = costs[0], []
     for i in range(1, len(spans)):
@@ -128,7 +119,7 @@ def figures(
         elif i and beats[i - 1] == count and draws[i, 0] < _AGAIN:
             found.append(found[-1])
         else:
-            known = _FIGURES.get(count) or ((tuple((float(b), 0.5) for b in range(0, count, 2)), 1.0),)
+            known = _FIGURES.get(count) or ((tuple((float(b), 1.0) for b in range(0, count, 2)), 1.0),)
             weight = np.array(
                 [
                     share

@@ -1,7 +1,7 @@
 """Swing jazz: a band by tables and rules, as there are no recordings of such bands to learn from.
 
 The bass walks by what bass players do (`segue.harmonize.walking`), eighths swing as jazz soloists swing at
-the tempo (`segue.humanize.swing`), the piano comps by rule (`comping`); the drums are the drum style `jazz`.
+the tempo (`segue.humanize.swing`), the piano comps by rule (`comping`); the drums are the drum style `swing`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,6 @@ def play_swing(
     melody: np.ndarray,
     starts: np.ndarray,
     chords: Sequence[Chord],
-    key: tuple[int | None, bool],
     level: float,
     rng: np.random.Generator,
     *,
@@ -50,7 +49,7 @@ def play_swing(
 ) -> list[Part]:
     """Piano and bass for the chords (each from its tick in `starts` to the next), from high to low.
 
-    `melody` is a NOTE array, `key` the tonic and whether it is minor, `level` a mean MIDI velocity. The
+    `melody` is a NOTE array, `level` a mean MIDI velocity. The
     controls are
     -1..1: more strikes, more of them off the beat, a higher hand; `intensity` 0..1 is how far eighths swing.
     """
@@ -66,7 +65,7 @@ def play_swing(
         return [Part("Piano", 0, "chords", no_notes()), Part("Bass", 32, "bass", no_notes())]
     pulse = pulse_of(score, beat_grid(score, end))
     bass = notes_of(walk(spans, pulse, seed), int(np.clip(level + _BASS_AHEAD, 30, 110)))
-    hands = lead_hands(spans, melody, key, 62.0 + 5.0 * register)
+    hands = lead_hands(spans, melody, 62.0 + 5.0 * register)
     counts = pulse.count[pulse.number == 0].tolist()
     struck = strikes(spans, pulse, figures(counts, density, syncopation, rng))
     size = [len(hands[span]) for _, _, span, _ in struck]

@@ -27,7 +27,7 @@ from training.transfer.accompaniment.evaluate import (
 from training.transfer.drums.data import load_drums
 from training.transfer.drums.evaluate import measure_drums
 from training.transfer.drums.evaluate import transferred as transferred_drums
-from training.transfer.pieces import load_pieces
+from training.transfer.harmonized import load_harmonized
 from training.transfer.protocol import Measurement
 from training.transfer.report import RUNS, table
 from training.transfer.settings import stage_settings
@@ -52,10 +52,10 @@ def figures_of(measured: Measurement) -> Figures:
     }
 
 
-def pitched_figures(data: Path, cache: Path, per_style: int, settings: Mapping[str, Any]) -> Figures:
+def pitched_figures(data: Path, run: Path, per_style: int, settings: Mapping[str, Any]) -> Figures:
     """The figures of the pitched styles, of the stage with these settings."""
     models = _models(settings)
-    pieces = load_pieces(data, cache)
+    pieces = load_harmonized(data, run)
     styles = list(dict.fromkeys(p.style for p in pieces))
     measured = measure_accompaniment(
         pieces,
@@ -158,7 +158,7 @@ def main() -> None:
     """Measure, print, and write the JSON."""
     parser = argparse.ArgumentParser(description="Measure the transfer stage beside its baselines.")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of the data sets")
-    parser.add_argument("--cache", type=Path, default=RUNS / "pieces.pickle", help="pieces read before")
+    parser.add_argument("--run", type=Path, default=RUNS, help="folder of pieces read before")
     parser.add_argument("--only", choices=["pitched", "drums"], help="one kind of styles")
     parser.add_argument("--pieces", type=int, default=24, help="sources of each style at most")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting")
@@ -168,7 +168,7 @@ def main() -> None:
     settings = parse_assignments(args.set)
     figures: dict[str, Figures] = {}
     if args.only != "drums":
-        figures["pitched"] = pitched_figures(args.data, args.cache, args.pieces, settings)
+        figures["pitched"] = pitched_figures(args.data, args.run, args.pieces, settings)
         print(text_of("Pitched styles", figures["pitched"]), flush=True)
     if args.only != "pitched":
         figures["drums"] = drum_figures(args.data, args.pieces, settings)

@@ -19,7 +19,7 @@ from training.transfer.report import prepare, training_seconds
 
 EPOCHS = 14
 #: Sources of each style that are measured at most.
-PIECES = 24
+PIECES = 10
 COMMAND = (
     "PYTHONPATH=src:. python -m training.transfer.accompaniment.train "
     "--data ../shared/data --out models/accompaniment --seed 0"
@@ -85,7 +85,7 @@ def main() -> None:
     export_accompaniment(fitted, pieces, folders["accompaniment"], draft, "")
     export_encoder(fitted, folders["style"], draft, "")
     models = {"models": {role: str(folder) for role, folder in folders.items()}}
-    figures = pitched_figures(args.data, args.run.parent / "harmonized.pickle", PIECES, models)
+    figures = pitched_figures(args.data, args.run.parent, PIECES, models)
     (args.run / "figures.json").write_text(json.dumps(figures, indent=1) + "\n")
     export_accompaniment(fitted, pieces, args.out, front_matter(figures, seconds, args.seed), prose(figures))
 

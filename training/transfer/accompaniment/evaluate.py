@@ -51,7 +51,7 @@ def shorten(piece: Piece, bars: int = _BARS) -> Piece:
 
 
 def transferred(
-    piece: Piece, models: Mapping[str, Model], style: str, seed: int, **settings: object
+    piece: Piece, models: Mapping[str, Model], style: str, seed: int, /, **settings: object
 ) -> Piece:
     """The piece after the stage, as a piece again (its accompaniment is what the stage wrote)."""
     result = apply(piece.score, piece.record, stage_settings(style=style, **settings), models, seed)

@@ -107,13 +107,13 @@ def style_profiles(pieces: list[Piece]) -> dict[str, np.ndarray]:
 
 
 def usual_densities(encoded: list[EncodedPiece]) -> dict[str, list[float]]:
-    """Notes a unit in bars where anything is played: the quartiles of the pieces of each corpus."""
+    """Notes a unit in bars where anything is played: the 5th and 95th percentile of each corpus' pieces."""
     out = {}
     for i, name in enumerate(STYLES):
         own = [p for p in encoded if p.style == i]
         # The column before the last tells bars in which the accompaniment is silent.
         each = [p.onsets.sum() / max((p.features[:, -2] == 0).sum(), 1) for p in own]
-        out[name] = [round(float(v), 3) for v in np.percentile(each, (25, 75))]
+        out[name] = [round(float(v), 3) for v in np.percentile(each, (5, 95))]
     return out
 
 

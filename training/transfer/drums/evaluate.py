@@ -53,7 +53,7 @@ def prints(piece: DrumPiece) -> np.ndarray:
 
 
 def transferred(
-    piece: DrumPiece, models: Mapping[str, Model], style: str, seed: int, **settings: object
+    piece: DrumPiece, models: Mapping[str, Model], style: str, seed: int, /, **settings: object
 ) -> DrumPiece:
     """The recording after the stage."""
     result = apply(piece.score, _RECORD, stage_settings(drum_style=style, **settings), models, seed)

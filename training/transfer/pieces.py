@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from segue.chords import chord_of_majmin_class, parse_chord
+from segue.chords import parse_chord
 from segue.midi import read_midi
 from segue.score import (
     DEFAULT_TEMPO_US,
@@ -33,6 +33,7 @@ from segue.score import (
     make_notes,
     seconds_from_ticks,
 )
+from segue.transfer.reference import chords_of_notes
 from training.transfer.musicxml import read_musicxml
 
 _LIEDER = 520
@@ -107,7 +108,9 @@ def _piece(
     score = Score(tracks=tracks, tempos=(Tempo(0, tempo),), meters=tuple(m for m in meters if m.tick < limit))
     tonic, mode = estimate_key(np.concatenate(parts))
     if chords is None:
-        chords = estimate_chords(np.concatenate(parts), score.last_tick)
+        starts, triads = chords_of_notes(np.concatenate(parts))
+        pairs = zip(starts.tolist(), triads, strict=True)
+        chords = [{"tick": tick, "label": chord.symbol()} for tick, chord in pairs]
     record = {
         "key": {"tonic": tonic, "mode": mode, "name": ""},
         "tracks": [
@@ -307,50 +310,3 @@ def estimate_key(notes: np.ndarray) -> tuple[int, str]:
     ]
     mode, tonic = np.unravel_index(int(np.argmax(scores)), (2, 12))
     return int(tonic), ("major", "minor")[mode]
-
-
-def estimate_chords(notes: np.ndarray, end_tick: int) -> list[dict[str, Any]]:
-    """Triads by quarter: template match of the sounding pitch classes, smoothed over time (Viterbi).
-
-    24 major and minor triads; the lowest sounding note counts again for the root; changing the chord costs
-    the same everywhere.
-    """
-    beats = max(end_tick // TICKS_PER_QUARTER, 1)
-    chroma = np.zeros((beats, 12))
-    bass = np.zeros((beats, 12))
-    lowest = np.full(beats, 128)
-    onset = notes["onset_tick"].astype(np.int64)
-    end = onset + notes["duration_tick"]
-    longest = int(min(((end - 1) // TICKS_PER_QUARTER - onset // TICKS_PER_QUARTER).max(), 16))
-    pitch = notes["pitch"].astype(np.int64)
-    for k in range(longest + 1):
-        beat = onset // TICKS_PER_QUARTER + k
-        overlap = np.minimum(end, (beat + 1) * TICKS_PER_QUARTER) - np.maximum(
-            onset, beat * TICKS_PER_QUARTER
-        )
-        inside = (overlap > 0) & (beat < beats)
-        np.add.at(chroma, (beat[inside], pitch[inside] % 12), overlap[inside] / TICKS_PER_QUARTER)
-        np.minimum.at(lowest, beat[inside], pitch[inside])
-    known = lowest < 128
-    bass[np.flatnonzero(known), lowest[known] % 12] = 1
-    templates = np.zeros((24, 12))
-    for root in range(12):
-        templates[root, [(root + i) % 12 for i in (0, 4, 7)]] = 1
-        templates[12 + root, [(root + i) % 12 for i in (0, 3, 7)]] = 1
-    total = np.maximum(chroma.sum(axis=1, keepdims=True), 1e-9)
-    fit = chroma @ templates.T / total - 0.5 * chroma @ (1 - templates).T / total
-    fit += 0.25 * bass[:, np.arange(24) % 12]
-    change = 0.35
-    best = np.zeros((beats, 24), np.int64)
-    score = fit[0]
-    for t in range(1, beats):
-        top = int(score.argmax())
-        leave = score[top] - change
-        best[t] = np.where(score >= leave, np.arange(24), top)
-        score = np.maximum(score, leave) + fit[t]
-    path = [int(score.argmax())]
-    for t in range(beats - 1, 0, -1):
-        path.append(int(best[t][path[-1]]))
-    path.reverse()
-    starts = [0, *(t for t in range(1, beats) if path[t] != path[t - 1])]
-    return [{"tick": t * TICKS_PER_QUARTER, "label": chord_of_majmin_class(path[t]).symbol()} for t in starts]

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from segue.chords import parse_chord
+from segue.ingest.key import KEY_PROFILES, key_of_class
 from segue.midi import read_midi
 from segue.score import (
     DEFAULT_TEMPO_US,
@@ -298,15 +299,9 @@ def _hymns(data: Path) -> Iterator[Piece]:
             yield piece
 
 
-_MAJOR = np.array([0.238, 0.006, 0.111, 0.006, 0.137, 0.094, 0.016, 0.214, 0.009, 0.080, 0.008, 0.081])
-_MINOR = np.array([0.220, 0.006, 0.104, 0.123, 0.019, 0.103, 0.012, 0.214, 0.062, 0.022, 0.061, 0.052])
-
-
 def estimate_key(notes: np.ndarray) -> tuple[int, str]:
     """Tonic and mode by the profiles of Albrecht and Shanahan (2013), correlation over durations."""
     chroma = np.bincount(notes["pitch"] % 12, notes["duration_tick"], minlength=12)
-    scores = [
-        [np.corrcoef(np.roll(profile, t), chroma)[0, 1] for t in range(12)] for profile in (_MAJOR, _MINOR)
-    ]
-    mode, tonic = np.unravel_index(int(np.argmax(scores)), (2, 12))
-    return int(tonic), ("major", "minor")[mode]
+    scores = [np.corrcoef(profile, chroma)[0, 1] for profile in KEY_PROFILES]
+    key = key_of_class(int(np.argmax(scores)))
+    return key.tonic, key.mode

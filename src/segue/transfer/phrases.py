@@ -147,12 +147,10 @@ def write_phrases(
     phrase = plan.grid.unit_bar // _PHRASE_BARS
     edges = np.flatnonzero(np.diff(phrase, prepend=-1, append=-1))
     for first, last in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
-        draft = walker.draft(first, last, judge.missing())
-        best = judge.best(first, *draft)
+        struck, held, loud, likely = walker.draft(first, last, judge.missing())
+        best = judge.best(first, struck, held, likely)
         walker.keep(best)
-        onsets[first:last] = draft[0][best]
-        lengths[first:last] = draft[1][best]
-        velocity[first:last] = draft[2][best]
+        onsets[first:last], lengths[first:last], velocity[first:last] = struck[best], held[best], loud[best]
     return Written(onsets, velocity, lengths)
 
 
@@ -276,11 +274,8 @@ class _Judge:
             return 0.0
         return float(np.log((self.plan.density * self.units + 1) / (self.notes + 1)))
 
-    def best(
-        self, first: int, onsets: np.ndarray, lengths: np.ndarray, velocity: np.ndarray, likely: np.ndarray
-    ) -> int:
+    def best(self, first: int, onsets: np.ndarray, lengths: np.ndarray, likely: np.ndarray) -> int:
         """The draft to keep."""
-        del velocity
         drafts = len(onsets)
         if drafts == 1:
             return 0

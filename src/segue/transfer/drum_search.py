@@ -25,13 +25,10 @@ from segue.transfer.kit import (
     on_beats,
     velocities,
 )
+from segue.transfer.patterns import draw
 
 #: Draws of a phrase, and its bars.
 DRAWS, PHRASE_BARS = 8, 4
-#: Patterns this many nats (before temperature) behind the most likely one are never drawn.
-_UNLIKELY = 3.5
-#: Logits are rounded to this many decimals, so that ONNX and TFLite decide alike.
-_DECIMALS = 3
 #: Worth of sounding like the source, beside the sum of the two cosines of fit.
 _CONTENT = 0.5
 
@@ -162,29 +159,17 @@ def _draw_stretch(
             codes[:, unit - begin] = codes[:, first - begin] if first >= begin else before[first]
         else:
             logits = _guided(out["pattern"], draws, strength, guided) + task.tilt[unit]
-            codes[:, unit - begin] = _draw(logits, temperature, rng)
+            codes[:, unit - begin] = draw(logits, temperature, rng)
         previous = book[codes[:, unit - begin]]
     played = np.stack(play, axis=1).reshape(draws, end - begin, 2, UNIT_STEPS, len(CLASSES))
     logits = np.stack(loud, axis=1).reshape(draws, end - begin, -1, LOUDNESS_CLASSES)
     both = states.reshape(nets, draws, -1)
     return _Written(
         codes,
-        velocities(played[:, :, 0], _draw(logits, temperature, rng)),
+        velocities(played[:, :, 0], draw(logits, temperature, rng)),
         np.clip(np.round(played[:, :, 1].astype(np.float64), 2), -0.5, 0.5),
         (both[0], both[-1]),
     )
-
-
-def _draw(logits: np.ndarray, temperature: float, rng: np.random.Generator) -> np.ndarray:
-    """One class for each row of logits (..., classes): int64 (...). Temperature 0 takes the most likely
-    one.
-    """
-    logits = np.round(logits, _DECIMALS)
-    if temperature == 0:
-        return logits.argmax(axis=-1)
-    # The largest of logits plus scaled Gumbel noise is a draw from the softmax at that temperature.
-    likely = logits > logits.max(axis=-1, keepdims=True) - _UNLIKELY
-    return np.where(likely, logits + temperature * rng.gumbel(size=logits.shape), -np.inf).argmax(axis=-1)
 
 
 def _guided(rows: np.ndarray, draws: int, strength: float, guided: bool) -> np.ndarray:

@@ -10,6 +10,11 @@ import base64
 
 import numpy as np
 
+#: Patterns this many nats (before temperature) behind the most likely one are never drawn.
+_UNLIKELY = 3.5
+#: Logits are rounded to this many decimals, so that ONNX and TFLite decide alike.
+DECIMALS = 3
+
 
 def pack_patterns(patterns: np.ndarray) -> str:
     """Base64 text of boolean patterns, shape (patterns, bits); every pattern begins on a new byte."""
@@ -53,3 +58,15 @@ def nearest_patterns(patterns: np.ndarray, codebook: np.ndarray, steps: int = 4)
         codes[at : at + 4096] = pattern_distance(part, codebook[1:], steps).argmin(axis=1) + 1
     codes[~rows.any(axis=1)] = 0
     return codes[inverse.ravel()]
+
+
+def draw(logits: np.ndarray, temperature: float, rng: np.random.Generator) -> np.ndarray:
+    """One class for each row of logits (..., classes): int64 (...). Temperature 0 takes the most likely
+    one.
+    """
+    logits = np.round(logits, DECIMALS)
+    if temperature == 0:
+        return logits.argmax(axis=-1)
+    # The largest of logits plus scaled Gumbel noise is a draw from the softmax at that temperature.
+    likely = logits > logits.max(axis=-1, keepdims=True) - _UNLIKELY
+    return np.where(likely, logits + temperature * rng.gumbel(size=logits.shape), -np.inf).argmax(axis=-1)

@@ -18,14 +18,10 @@ from segue.runtime import Model, log_softmax
 from segue.score import TICKS_PER_QUARTER
 from segue.transfer.encoding import CELLS, GRID_BITS, HAND_SLOTS, LENGTHS, STYLE_SIZE
 from segue.transfer.grid import PITCHED_STEPS, STEP_TICKS, Grid
-from segue.transfer.patterns import unpack_patterns
+from segue.transfer.patterns import DECIMALS, draw, unpack_patterns
 from segue.transfer.slots import HAND_SPLIT, Key, pitches_from_slots
 from segue.transfer.style import Profiles
 
-#: Patterns this many nats (before temperature) behind the most likely one are never drawn.
-_UNLIKELY = 3.5
-#: Logits are rounded to this many decimals, so that ONNX and TFLite decide alike.
-_DECIMALS = 3
 #: Drafts of a phrase, and bars in it.
 DRAFTS = 40
 _PHRASE_BARS = 4
@@ -246,15 +242,10 @@ class _Walker:
 
     def _choose(self, logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """A class for each row of logits, int64 (rows,), and its log probability."""
-        logits = np.round(logits, _DECIMALS)
+        chosen = draw(logits, self.temperature, self.rng)
         if self.temperature == 0:
-            return logits.argmax(axis=1), np.zeros(len(logits))
-        # The largest of logits plus scaled Gumbel noise is a draw from the softmax at that temperature.
-        noisy = logits + self.temperature * self.rng.gumbel(size=logits.shape)
-        chosen = np.where(logits > logits.max(axis=1, keepdims=True) - _UNLIKELY, noisy, -np.inf).argmax(
-            axis=1
-        )
-        return chosen, log_softmax(logits)[np.arange(len(logits)), chosen]
+            return chosen, np.zeros(len(logits))
+        return chosen, log_softmax(np.round(logits, DECIMALS))[np.arange(len(logits)), chosen]
 
 
 class _Judge:

@@ -28,8 +28,13 @@ HAND_SLOTS = (HAND_SPLIT, SLOTS - HAND_SPLIT)
 GRID_BITS = PITCHED_STEPS * SLOTS
 #: Hands times steps: how loud and how long is told for each.
 CELLS = HANDS * PITCHED_STEPS
-#: The lengths that a note can have, in sixteenths.
-LENGTHS = np.array([1, 4 / 3, 2, 8 / 3, 3, 4, 5, 6, 8, 10, 12, 16, 24, 32])
+#: The lengths that a note can have, in sixteenths: what is written, and between them what is played.
+LENGTHS = np.array(
+    [
+        *(1 / 2, 2 / 3, 1, 4 / 3, 5 / 3, 2, 7 / 3, 8 / 3, 3, 10 / 3, 11 / 3, 4, 13 / 3, 14 / 3, 5, 16 / 3),
+        *(6, 20 / 3, 22 / 3, 8, 26 / 3, 28 / 3, 10, 32 / 3, 12, 40 / 3, 14, 16, 20, 24, 32),
+    ]
+)
 
 #: Columns of `source_features` that are comparisons, which the stage's controls move.
 SOURCE = ("density", "polyphony", "register", "loudness", "syncopation")

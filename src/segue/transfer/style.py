@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from segue.metrics.style import duration_histogram, interval_histogram
 from segue.runtime import Model
-from segue.score import TICKS_PER_QUARTER
 from segue.transfer.encoding import CELLS, GRID_BITS, LENGTHS, STYLE_SIZE
 from segue.transfer.grid import Grid, in_pairs
 
@@ -54,15 +52,3 @@ def scaled(vector: np.ndarray) -> np.ndarray:
     """A style vector of the length that all have, float32; mixtures are scaled again, too."""
     size = float(np.linalg.norm(vector))
     return (np.round(vector / max(size, 1e-9), 4) * np.sqrt(STYLE_SIZE)).astype(np.float32)
-
-
-def profiles_of(notes: np.ndarray, bar_tick: np.ndarray) -> Profiles:
-    """The two counts of a part (NOTE array) in bars that begin at `bar_tick`."""
-    onset = notes["onset_tick"].astype(np.int64)
-    bar = np.clip(np.searchsorted(bar_tick, onset, "right") - 1, 0, len(bar_tick) - 1)
-    return (
-        interval_histogram(onset / TICKS_PER_QUARTER, notes["pitch"].astype(np.int64)),
-        duration_histogram(
-            (onset - bar_tick[bar]) / TICKS_PER_QUARTER, notes["duration_tick"] / TICKS_PER_QUARTER
-        ),
-    )

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from segue.score import bar_starts
 from segue.transfer.encoding import FEATURES, GRID_BITS, STYLE_SIZE
 from segue.transfer.patterns import pack_patterns
-from segue.transfer.style import ROWS, profiles_of, scaled
+from segue.transfer.profiles import part_histograms
+from segue.transfer.style import ROWS, scaled
 from training.common.export import export_model
 from training.common.weights import round_weights
 from training.transfer.accompaniment.data import STYLES, EncodedPiece, Rows
@@ -98,8 +98,8 @@ def style_profiles(pieces: list[Piece]) -> dict[str, np.ndarray]:
     shares: dict[str, list[tuple[np.ndarray, ...]]] = {name: [] for name in STYLES}
     for piece in pieces:
         part = shorten(piece)
-        counts = profiles_of(part.accompaniment, bar_starts(part.score))
-        shares[piece.style].append(tuple(c / max(c.sum(), 1) for c in counts))
+        interval, duration, _ = part_histograms(part.accompaniment, part.score)
+        shares[piece.style].append(tuple(c / max(c.sum(), 1) for c in (interval, duration)))
     return {
         kind: np.stack([np.mean([s[k] for s in shares[name]], axis=0) for name in STYLES]).astype(np.float32)
         for k, kind in enumerate(("interval", "duration"))

@@ -14,7 +14,7 @@ from training.transfer.pieces import Piece
 
 HANDS = ("low", "high")
 CODEBOOKS = (384, 384)
-HIDDEN = 224
+HIDDEN = 256
 DROPOUT = 0.05
 LEARNING_RATE = 4e-3
 

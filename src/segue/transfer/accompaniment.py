@@ -12,6 +12,7 @@ from segue.chords import Chord, chords_of_record
 from segue.runtime import Model
 from segue.score import Score
 from segue.stage import Record, Settings
+from segue.transfer.content import clarity_tilt, content_of, notes_chroma
 from segue.transfer.controls import control_tilt, moved_features, source_tilt
 from segue.transfer.encoding import (
     HAND_SLOTS,
@@ -28,7 +29,7 @@ from segue.transfer.form import end_with, ending, first_tick, hold_ending, meter
 from segue.transfer.grid import PITCHED_STEPS, STEP_TICKS, Grid, grid_phase, pitched_grid
 from segue.transfer.jazz import play_swing
 from segue.transfer.patterns import unpack_patterns
-from segue.transfer.phrases import Plan, content_of, wanted_density, write_phrases
+from segue.transfer.phrases import Plan, wanted_density, write_phrases
 from segue.transfer.profiles import part_histograms
 from segue.transfer.score_parts import Band, Chosen, assemble, choose_tracks
 from segue.transfer.slots import Key
@@ -148,7 +149,13 @@ def _write(
         for hand, slots in zip(HANDS, HAND_SLOTS, strict=True)
     }
     placed = place_notes(heard.source, grid, content.step_chord, content.chords)
-    tilt = {hand: control_tilt(patterns, settings)[None] for hand, patterns in codebooks.items()}
+    unit_chord = content.step_chord[grid.table()[:, 0]]
+    melody = notes_chroma(heard.melody, grid)
+    tilt = {
+        hand: control_tilt(patterns, settings)
+        + settings["intensity"] * clarity_tilt(patterns, unit_chord, content.chords, content.keys, melody)
+        for hand, patterns in codebooks.items()
+    }
     vector, profiles, usual = target.vector, target.profiles, target.usual
     if settings["intensity"] < 1 and (placed.slot >= 0).any():
         share = settings["intensity"]

@@ -24,7 +24,7 @@ STEP_TICKS = TICKS_PER_QUARTER // 4
 UNIT_STEPS = 4
 #: Steps of a unit for pitched parts: ticks within the quarter, and which of them are sixteenths and thirds.
 PITCHED_STEPS = 6
-_PITCHED_TICKS = np.array([0, 3, 4, 6, 8, 9]) * (STEP_TICKS // 3)
+PITCHED_TICKS = np.array([0, 3, 4, 6, 8, 9]) * (STEP_TICKS // 3)
 _SIXTEENTHS, _THIRDS = np.array([0, 1, 3, 5]), np.array([0, 2, 4])
 #: A unit is a triplet where its notes lie on average this many ticks beside the sixteenths, and less than
 #: half as far beside the thirds.
@@ -156,7 +156,7 @@ def _build(score: Score, phase: int, unit_steps: int) -> Grid:
 def _ticks_of_unit(compound: bool, unit_steps: int) -> tuple[np.ndarray, int]:
     """Ticks of the steps within a unit, and the unit's length."""
     if unit_steps == PITCHED_STEPS:
-        return _PITCHED_TICKS, TICKS_PER_QUARTER
+        return PITCHED_TICKS, TICKS_PER_QUARTER
     if compound:
         return _SHUFFLE_TICKS, 6 * STEP_TICKS
     return np.arange(UNIT_STEPS) * STEP_TICKS, TICKS_PER_QUARTER

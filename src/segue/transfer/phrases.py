@@ -16,6 +16,7 @@ from segue.chords import Chord
 from segue.metrics.style import BINS_PER_BEAT, LARGEST_INTERVAL, SPAN_BEATS
 from segue.runtime import Model, log_softmax
 from segue.score import TICKS_PER_QUARTER
+from segue.transfer.content import unit_chroma
 from segue.transfer.encoding import CELLS, GRID_BITS, HAND_SLOTS, LENGTHS, STYLE_SIZE
 from segue.transfer.grid import PITCHED_STEPS, STEP_TICKS, Grid
 from segue.transfer.patterns import DECIMALS, draw, unpack_patterns
@@ -44,7 +45,7 @@ class Plan:
 
     `features` (units, FEATURES) with the style in them; `silent` (units,) bool: nothing is played there;
     `step_chord` as from `encoding.chords_of_steps` for chords that begin at `starts`, each in its key of
-    `keys`; `content` (units, 12): the pitch classes that the part should sound (see `content_of`);
+    `keys`; `content` (units, 12): the pitch classes that the part should sound (see `content.content_of`);
     `tilt` by hand ("low", "high"): what a control adds to the logits of patterns, (1 or units, patterns);
     `density`: how many notes a unit are wanted on the whole (see `wanted_density`), None: as it comes.
     """
@@ -70,27 +71,6 @@ class Written:
     onsets: np.ndarray
     velocity: np.ndarray
     lengths: np.ndarray
-
-
-def content_of(grid: Grid, step_chord: np.ndarray, chords: Sequence[Chord], source: np.ndarray) -> np.ndarray:
-    """The pitch classes that should sound in each unit, (units, 12): those of the chord, and as much again
-    those of the source's notes (a NOTE array, may be empty).
-    """
-    chroma = np.zeros((len(chords) + 1, 12))
-    for i, chord in enumerate(chords):
-        chroma[i, list(chord.pitch_classes)] = 1
-    out = np.zeros((grid.units, 12))
-    np.add.at(out, grid.step_unit, chroma[step_chord])
-    out /= np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-9)
-    own = _chroma(
-        np.zeros(len(source), np.int64),
-        source["onset_tick"].astype(np.int64),
-        source["onset_tick"].astype(np.int64) + source["duration_tick"],
-        source["pitch"].astype(np.int64),
-        grid.unit_tick,
-        1,
-    )[0]
-    return out + own / np.maximum(np.linalg.norm(own, axis=1, keepdims=True), 1e-9)
 
 
 def wanted_density(source: np.ndarray, grid: Grid, usual: Sequence[float]) -> float:
@@ -273,7 +253,7 @@ class _Judge:
         draft, onset, end, pitch, place = self._sound(first, onsets, lengths)
         units = np.arange(first, first + onsets.shape[1])
         ticks = self.plan.grid.unit_tick[first : units[-1] + 2]
-        sounding = _chroma(draft, onset, end, pitch, ticks, drafts)
+        sounding = unit_chroma(draft, onset, end, pitch, ticks, drafts)
         value = _LIKELY * likely + _CONTENT * _agreement(sounding, self.plan.content[units])
         notes = self.notes + np.bincount(draft, minlength=drafts)
         self.units += int((~self.plan.silent[units]).sum())
@@ -337,23 +317,6 @@ def duration_counts(draft: np.ndarray, place: np.ndarray, duration: np.ndarray, 
     length = np.clip(np.round(duration * sixths), 1, _ROWS).astype(np.int64) - 1
     index = (draft * _ROWS + row) * _ROWS + length
     return np.bincount(index, minlength=drafts * _ROWS * _ROWS).reshape(drafts, -1).astype(np.float64)
-
-
-def _chroma(
-    draft: np.ndarray, onset: np.ndarray, end: np.ndarray, pitch: np.ndarray, ticks: np.ndarray, drafts: int
-) -> np.ndarray:
-    """Ticks that each pitch class sounds in each unit, (drafts, units, 12); the units' edges are `ticks`."""
-    units = len(ticks) - 1
-    out = np.zeros(drafts * units * 12)
-    unit = np.clip(np.searchsorted(ticks, onset, "right") - 1, 0, units - 1)
-    while len(unit):
-        sounds = np.minimum(end, ticks[unit + 1]) - np.maximum(onset, ticks[unit])
-        index = (draft * units + unit) * 12 + pitch % 12
-        out += np.bincount(index, np.maximum(sounds, 0), minlength=len(out))
-        more = (unit + 1 < units) & (end > ticks[unit + 1])
-        draft, onset, end, pitch, unit = (a[more] for a in (draft, onset, end, pitch, unit))
-        unit = unit + 1
-    return out.reshape(drafts, units, 12)
 
 
 def _agreement(sounding: np.ndarray, content: np.ndarray) -> np.ndarray:

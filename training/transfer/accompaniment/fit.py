@@ -13,8 +13,8 @@ from training.transfer.accompaniment.network import Both, train
 from training.transfer.pieces import Piece
 
 HANDS = ("low", "high")
-CODEBOOKS = (384, 384)
-HIDDEN = 256
+CODEBOOKS = (512, 512)
+HIDDEN = 224
 DROPOUT = 0.05
 LEARNING_RATE = 4e-3
 

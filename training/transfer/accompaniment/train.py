@@ -17,7 +17,7 @@ from training.transfer.harmonized import load_harmonized
 from training.transfer.measure import Figures, pitched_figures, text_of
 from training.transfer.report import prepare, training_seconds
 
-EPOCHS = 24
+EPOCHS = 14
 #: Sources of each style that are measured at most.
 PIECES = 10
 COMMAND = (

@@ -1,4 +1,4 @@
-"""The four controls and the pull of intensity: what they do to the choice of patterns."""
+"""The four controls: what they do to the choice of patterns."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,6 @@ from segue.transfer.controls import (
     is_neutral,
     moved_features,
     pattern_properties,
-    source_tilt,
 )
 from segue.transfer.encoding import HAND_SLOTS, SOURCE
 from segue.transfer.grid import PITCHED_STEPS
@@ -80,17 +79,6 @@ def test_what_more_notes_would_bring_is_taken_out(name):
     has = pattern_properties(patterns)
     sounds = patterns.any(axis=1)
     assert abs(np.corrcoef(has[name][sounds], has["density"][sounds])[0, 1]) < 0.1
-
-
-def test_intensity_holds_what_the_source_plays():
-    patterns = book(0)
-    source = patterns[[3, 3, 0, 7]]
-    near = source_tilt(source, patterns, 0.25)
-    assert near.shape == (4, len(patterns))
-    assert near.argmax(axis=1).tolist() == [3, 3, 0, 7]
-    assert near.max() == 0
-    assert not source_tilt(source, patterns, 1.0).any()
-    assert (near <= source_tilt(source, patterns, 0.75)).all()
 
 
 def test_the_source_seems_to_be_as_the_controls_want_it():

@@ -13,9 +13,11 @@ from segue.runtime import Model
 from segue.score import Score
 from segue.stage import Record, Settings
 from segue.transfer.content import clarity_tilt, content_of, notes_chroma
-from segue.transfer.controls import control_tilt, moved_features, source_tilt
+from segue.transfer.controls import control_tilt, moved_features
 from segue.transfer.encoding import (
     HAND_SLOTS,
+    UnitNotes,
+    cell_lengths,
     chords_of_steps,
     hand_patterns,
     keys_of_chords,
@@ -28,6 +30,7 @@ from segue.transfer.ensemble import both_hands, join
 from segue.transfer.form import end_with, ending, first_tick, hold_ending, meters_played, phrases_to_replay
 from segue.transfer.grid import PITCHED_STEPS, STEP_TICKS, Grid, grid_phase, pitched_grid
 from segue.transfer.jazz import play_swing
+from segue.transfer.original import length_tilt, nearness, share_of_style, source_tilt
 from segue.transfer.patterns import unpack_patterns
 from segue.transfer.phrases import Plan, wanted_density, write_phrases
 from segue.transfer.profiles import part_histograms
@@ -89,7 +92,8 @@ def replay_accompaniment(
     if target.vector is None:
         notes, high_hand = _swing(score, heard, settings, replay_bar, rng)
     else:
-        notes, high_hand = _write(heard, target, settings, models, replay_bar, chorded, rng)
+        notes, high_hand, near = _write(heard, target, settings, models, replay_bar, chorded, rng)
+        report["already_in_style"] = near
     if not settings["bass"] and any(e["role"] == "bass" for e in tracks):
         notes, high_hand = notes[high_hand], high_hand[high_hand]
     notes, high_hand, told = _formed(notes, high_hand, heard, replay_bar)
@@ -141,32 +145,22 @@ def _write(
     replay_bar: np.ndarray,
     chorded: np.ndarray,
     rng: np.random.Generator,
-) -> tuple[np.ndarray, np.ndarray]:
-    """The new notes, and True where one is the high hand's, both (n,)."""
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """The new notes, True where one is the high hand's, both (n,), and how near the source is to the style
+    (see `original.nearness`).
+    """
     model, grid, content = models["accompaniment"], heard.grid, heard.content
-    codebooks = {
-        hand: unpack_patterns(model.card["patterns"][hand], PITCHED_STEPS * slots)
-        for hand, slots in zip(HANDS, HAND_SLOTS, strict=True)
-    }
     placed = place_notes(heard.source, grid, content.step_chord, content.chords)
-    unit_chord = content.step_chord[grid.table()[:, 0]]
-    melody = notes_chroma(heard.melody, grid)
-    tilt = {
-        hand: control_tilt(patterns, settings)
-        + settings["intensity"] * clarity_tilt(patterns, unit_chord, content.chords, content.keys, melody)
-        for hand, patterns in codebooks.items()
-    }
-    vector, profiles, usual = target.vector, target.profiles, target.usual
-    if settings["intensity"] < 1 and (placed.slot >= 0).any():
-        share = settings["intensity"]
+    vector, profiles, usual, near, share = target.vector, target.profiles, target.usual, 0.0, 1.0
+    if (placed.slot >= 0).any():
         own = heard_vector(models["style"], heard.source, grid, content.step_chord, content.chords)
+        near = nearness(own, vector)
+        share = share_of_style(settings["intensity"], near)
+    if share < 1:
         vector = between(own, vector, share)
         density = wanted_density(heard.source, grid, (0.0, np.inf))
         usual = between_densities((density, density), usual, share)
-        if profiles:
-            profiles = mixed_profiles(heard.profiles, profiles, share)
-        for hand, played in zip(HANDS, hand_patterns(onset_grid(placed, grid)), strict=True):
-            tilt[hand] = tilt[hand] + source_tilt(played, codebooks[hand], share)
+        profiles = mixed_profiles(heard.profiles, profiles, share)
     compared = source_features(heard.source, grid)
     features = unit_features(
         grid,
@@ -186,11 +180,29 @@ def _write(
         content.chords,
         content.keys,
         content_of(grid, content.step_chord, content.chords, heard.source),
-        tilt,
+        _tilts(model, heard, placed, settings, share),
+        length_tilt(cell_lengths(placed, grid), share) if share < 1 else None,
         None if usual is None else wanted_density(heard.source, grid, usual) * 2 ** settings["density"],
     )
     written = write_phrases(model, plan, profiles, settings["temperature"], settings["strength"], rng)
-    return sound(written, grid, content, heard.level, replay_bar)
+    return *sound(written, grid, content, heard.level, replay_bar), near
+
+
+def _tilts(
+    model: Model, heard: _Heard, placed: UnitNotes, settings: Settings, share: float
+) -> dict[str, np.ndarray]:
+    """What is added to the logits of each hand's patterns at each unit, (units, patterns)."""
+    grid, content = heard.grid, heard.content
+    unit_chord = content.step_chord[grid.table()[:, 0]]
+    melody = notes_chroma(heard.melody, grid)
+    tilts = {}
+    for hand, slots, played in zip(HANDS, HAND_SLOTS, hand_patterns(onset_grid(placed, grid)), strict=True):
+        book = unpack_patterns(model.card["patterns"][hand], PITCHED_STEPS * slots)
+        clear = clarity_tilt(book, unit_chord, content.chords, content.keys, melody)
+        tilts[hand] = control_tilt(book, settings) + share * clear
+        if share < 1:
+            tilts[hand] += source_tilt(played, book, share)
+    return tilts
 
 
 def _swing(

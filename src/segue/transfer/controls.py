@@ -1,13 +1,10 @@
-"""What a musician turns: density, register, syncopation and complexity, and the pull back to the original.
+"""What a musician turns: density, register, syncopation and complexity.
 
 Each control tilts the choice of patterns: the log probability of every pattern is raised by the control times
 how much the pattern has of the property, in standard deviations over the vocabulary. The expected amount of
 the property rises with the tilt whatever the network thinks (an exponential family is monotone in its
 parameter), so that a control moves what it says. Syncopation and complexity are taken beside density: what
 more notes alone would bring of them is taken out.
-
-The same device holds the original: with `intensity` below 1, patterns lose in probability with their distance
-from what the source plays there.
 """
 
 from __future__ import annotations
@@ -19,14 +16,11 @@ import numpy as np
 
 from segue.transfer.encoding import SOURCE
 from segue.transfer.grid import PITCHED_STEPS
-from segue.transfer.patterns import pattern_distance
 from segue.transfer.slots import DEGREES
 
 CONTROLS = ("density", "register", "syncopation", "complexity")
 #: Nats by which a control at its end moves a pattern one standard deviation beyond the mean.
 _NATS = {"density": 0.8, "register": 1.1, "syncopation": 1.5, "complexity": 1.0}
-#: Nats that the pattern farthest from the source loses as intensity goes to 0.
-_PULL = 14.0
 _MOST_SIGMAS = 3.0
 _TRIAD = (0, 2, 4)
 
@@ -51,15 +45,6 @@ def moved_features(compared: np.ndarray, settings: Mapping[str, Any]) -> np.ndar
     for name in set(CONTROLS) & set(SOURCE):
         moved[:, SOURCE.index(name)] += settings[name]
     return moved
-
-
-def source_tilt(source: np.ndarray, patterns: np.ndarray, intensity: float) -> np.ndarray:
-    """Nats that each pattern loses at each unit by its distance from the source's, float (units, patterns).
-
-    `source` and `patterns` bool (units or patterns, steps * slots) of one hand.
-    """
-    distinct, inverse = np.unique(source, axis=0, return_inverse=True)
-    return -_PULL * (1 - intensity) * pattern_distance(distinct, patterns, PITCHED_STEPS)[inverse.ravel()]
 
 
 def pattern_properties(patterns: np.ndarray) -> dict[str, np.ndarray]:

@@ -8,7 +8,7 @@ pitches agree with the chords (and the source, where there is one), and by how l
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -32,9 +32,11 @@ _PHRASE_BARS = 4
 _FIT, _CONTENT, _LIKELY, _DENSITY = (1.2, 1.8), 1.0, 0.02, 0.5
 #: Drafts are drawn this much more freely than the temperature says, since the best of them is kept.
 _FREER = 1.2
-#: Drafts differ in how they favour patterns with many notes: by up to this much in nats a note; and all
-#: favour them by this much for each part (as a logarithm) that is missing from the density that is wanted.
-_SPREAD, _LEAN = 0.12, 0.4
+#: Drafts differ in how they favour patterns with many notes: by up to this much in nats a note.
+_SPREAD = 0.12
+#: Each favours them further by so much for the part (as a logarithm) of the wanted notes that is missing, up
+#: to a most; notes of a bar are taken as given, so that a beginning is not all of it.
+_LEAN, _MOST_LEAN, _GIVEN_UNITS = 4.0, 1.5, 4
 _ROWS = SPAN_BEATS * BINS_PER_BEAT
 _INTERVALS = 2 * LARGEST_INTERVAL + 1
 
@@ -46,8 +48,9 @@ class Plan:
     `features` (units, FEATURES) with the style in them; `silent` (units,) bool: nothing is played there;
     `step_chord` as from `encoding.chords_of_steps` for chords that begin at `starts`, each in its key of
     `keys`; `content` (units, 12): the pitch classes that the part should sound (see `content.content_of`);
-    `tilt` by hand ("low", "high"): what a control adds to the logits of patterns, (1 or units, patterns);
-    `density`: how many notes a unit are wanted on the whole (see `wanted_density`), None: as it comes.
+    `tilt` by hand ("low", "high"): what is added to the logits of patterns, (units, patterns);
+    `length_tilt`: and to those of lengths, (units, CELLS, lengths), None for nothing; `density`: how many
+    notes a unit are wanted on the whole (see `wanted_density`), None: as it comes.
     """
 
     grid: Grid
@@ -58,7 +61,8 @@ class Plan:
     chords: Sequence[Chord]
     keys: Sequence[Key]
     content: np.ndarray
-    tilt: Mapping[str, np.ndarray] = field(default_factory=dict)
+    tilt: Mapping[str, np.ndarray]
+    length_tilt: np.ndarray | None = None
     density: float | None = None
 
 
@@ -123,7 +127,7 @@ def write_phrases(
     phrase = plan.grid.unit_bar // _PHRASE_BARS
     edges = np.flatnonzero(np.diff(phrase, prepend=-1, append=-1))
     for first, last in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
-        struck, held, loud, likely = walker.draft(first, last, judge.missing())
+        struck, held, loud, likely = walker.draft(first, last, judge.notes, judge.units)
         best = judge.best(first, struck, held, likely)
         walker.keep(best)
         onsets[first:last], lengths[first:last], velocity[first:last] = struck[best], held[best], loud[best]
@@ -143,8 +147,8 @@ class _Walker:
         drafts: int,
     ) -> None:
         self.model, self.plan, self.rng, self.drafts = model, plan, rng, drafts
-        self.temperature = temperature * (_FREER if drafts > 1 else 1.0)
-        self.strength = strength
+        self.temperature, self.strength = temperature, strength
+        self.freer = temperature * (_FREER if drafts > 1 else 1.0)
         books = model.card["patterns"]
         self.books = [
             unpack_patterns(books[hand], PITCHED_STEPS * slots).reshape(-1, PITCHED_STEPS, slots)
@@ -159,41 +163,47 @@ class _Walker:
         self._step(np.zeros((drafts, GRID_BITS), np.float32), 0)
 
     def draft(
-        self, first: int, last: int, missing: float
+        self, first: int, last: int, notes: int, played: int
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Drafts of units `first` to `last`, with more notes where some are `missing`: onsets, lengths in
-        sixteenths and velocities by cell, each (drafts, units, ...), and the mean log probability of their
-        patterns (drafts,).
+        """Drafts of units `first` to `last`, after `notes` in `played` units: onsets, lengths in sixteenths
+        and velocities by cell, each (drafts, units, ...), and the mean log probability of their patterns
+        (drafts,).
         """
         units = last - first
         onsets = np.zeros((self.drafts, units, PITCHED_STEPS, sum(HAND_SLOTS)), bool)
         lengths = np.zeros((self.drafts, units, CELLS))
         velocity = np.zeros((self.drafts, units, CELLS))
         likely = np.zeros(self.drafts)
-        lean = np.zeros((self.drafts, 1))
-        if self.drafts > 1:
-            lean[:, 0] = np.linspace(-_SPREAD, _SPREAD, self.drafts) + np.clip(_LEAN * missing, -0.3, 0.3)
+        spread = np.linspace(-_SPREAD, _SPREAD, self.drafts) if self.drafts > 1 else np.zeros(1)
+        written = np.full(self.drafts, notes)
         for unit in range(first, last):
             i = unit - first
             if not self.plan.silent[unit]:
-                favoured = [lean * notes for notes in self.notes]
-                low, nats = self._choose(self.out["low"] + favoured[0] + self._tilt("low", unit))
+                played += 1
+                lean = spread + self._lean(written, played)
+                favoured = [lean[:, None] * notes for notes in self.notes]
+                low, nats = self._choose(self.out["low"] + favoured[0] + self.plan.tilt["low"][unit])
                 likely += nats
                 after_low = (self.out["pair"] * self.low_side[low]) @ self.high_side
                 high, nats = self._choose(
-                    self.out["high"] + after_low + favoured[1] + self._tilt("high", unit)
+                    self.out["high"] + after_low + favoured[1] + self.plan.tilt["high"][unit]
                 )
                 likely += nats
                 onsets[:, i] = np.concatenate([self.books[0][low], self.books[1][high]], axis=2)
+                written = written + onsets[:, i].sum(axis=(1, 2))
             self._step(onsets[:, i].reshape(self.drafts, -1).astype(np.float32), unit + 1)
-            held, _ = self._choose(self.out["lengths"].reshape(self.drafts * CELLS, len(LENGTHS)))
-            lengths[:, i] = LENGTHS[held].reshape(self.drafts, CELLS)
+            lengths[:, i] = self._lengths(unit, onsets[:, i])
             velocity[:, i] = self.out["velocity"]
         return onsets, lengths, velocity, likely / max(units, 1)
 
-    def _tilt(self, hand: str, unit: int) -> np.ndarray | float:
-        tilt = self.plan.tilt.get(hand)
-        return 0.0 if tilt is None else tilt[min(unit, len(tilt) - 1)]
+    def _lean(self, written: np.ndarray, played: int) -> np.ndarray:
+        """Nats a note by which each draft favours patterns with many notes, (drafts,), after so many notes
+        `written` in so many units `played`.
+        """
+        if self.plan.density is None or self.drafts == 1:
+            return np.zeros(self.drafts)
+        wanted, given = self.plan.density * played, self.plan.density * _GIVEN_UNITS
+        return np.clip(_LEAN * np.log((wanted + given) / (written + given)), -_MOST_LEAN, _MOST_LEAN)
 
     def keep(self, draft: int) -> None:
         """Go on from one draft alone."""
@@ -216,13 +226,27 @@ class _Walker:
         self.state = {taken: out[given] for given, taken in self.model.card["state"].items()}
         n = self.drafts
         if self.strength != 1:
-            for name in ("low", "high", "lengths"):
+            # How long notes are held is not overdone: it would leave the usual lengths alone.
+            for name in ("low", "high"):
                 out[name] = out[name][n:] + self.strength * (out[name][:n] - out[name][n:])
         self.out = {name: out[name][:n] for name in ("low", "high", "pair", "lengths", "velocity")}
 
+    def _lengths(self, unit: int, onsets: np.ndarray) -> np.ndarray:
+        """Sixteenths that each cell of the unit is held in each draft, (drafts, CELLS), 1 where nothing is
+        struck; `onsets` bool (drafts, steps, slots).
+        """
+        hands = onsets[:, :, :HAND_SPLIT].any(axis=2), onsets[:, :, HAND_SPLIT:].any(axis=2)
+        struck = np.concatenate(hands, axis=1)
+        logits = self.out["lengths"].reshape(self.drafts, CELLS, len(LENGTHS))
+        if self.plan.length_tilt is not None:
+            logits = logits + self.plan.length_tilt[unit]
+        out = np.ones(struck.shape)
+        out[struck] = LENGTHS[draw(logits[struck], self.temperature, self.rng)]
+        return out
+
     def _choose(self, logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """A class for each row of logits, int64 (rows,), and its log probability."""
-        chosen = draw(logits, self.temperature, self.rng)
+        chosen = draw(logits, self.freer, self.rng)
         if self.temperature == 0:
             return chosen, np.zeros(len(logits))
         return chosen, log_softmax(np.round(logits, DECIMALS))[np.arange(len(logits)), chosen]
@@ -238,12 +262,6 @@ class _Judge:
         sizes = (_ROWS * _INTERVALS, _ROWS * _ROWS)
         self.kept = [np.zeros(size) for size in sizes]
         self.notes = self.units = 0
-
-    def missing(self) -> float:
-        """By which part, as a logarithm, what was kept has too few notes; 0 where nothing is wanted."""
-        if self.plan.density is None:
-            return 0.0
-        return float(np.log((self.plan.density * self.units + 1) / (self.notes + 1)))
 
     def best(self, first: int, onsets: np.ndarray, lengths: np.ndarray, likely: np.ndarray) -> int:
         """The draft to keep."""

@@ -22,7 +22,9 @@ from training.transfer.accompaniment.evaluate import (
     agreement,
     in_range,
     measure_accompaniment,
+    swing_agreement,
     transferred,
+    validation_sources,
 )
 from training.transfer.drums.data import load_drums
 from training.transfer.drums.evaluate import measure_drums
@@ -67,6 +69,14 @@ def pitched_figures(data: Path, run: Path, per_style: int, settings: Mapping[str
         "chord agreement": agreement(measured, load_model("harmony")),
         "range": in_range(measured),
     }
+
+
+def swing_figures(data: Path, run: Path, per_style: int, settings: Mapping[str, Any]) -> Figures:
+    """How the chords are heard in what the band of the style `swing` plays, by style of the sources."""
+    pieces = load_harmonized(data, run)
+    styles = list(dict.fromkeys(p.style for p in pieces))
+    sources = validation_sources(pieces, styles, per_style)
+    return swing_agreement(sources, load_model("harmony"), **settings)
 
 
 def drum_figures(data: Path, per_style: int, settings: Mapping[str, Any]) -> Figures:
@@ -159,7 +169,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measure the transfer stage beside its baselines.")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of the data sets")
     parser.add_argument("--run", type=Path, default=RUNS, help="folder of pieces read before")
-    parser.add_argument("--only", choices=["pitched", "drums"], help="one kind of styles")
+    parser.add_argument("--only", choices=["pitched", "swing", "drums"], help="one kind of styles")
     parser.add_argument("--pieces", type=int, default=24, help="sources of each style at most")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting")
     parser.add_argument("--json", type=Path, help="file for the figures as JSON")
@@ -167,10 +177,13 @@ def main() -> None:
     torch.set_num_threads(1)
     settings = parse_assignments(args.set)
     figures: dict[str, Figures] = {}
-    if args.only != "drums":
+    if args.only in (None, "pitched"):
         figures["pitched"] = pitched_figures(args.data, args.run, args.pieces, settings)
         print(text_of("Pitched styles", figures["pitched"]), flush=True)
-    if args.only != "pitched":
+    if args.only in (None, "swing"):
+        figures["swing"] = swing_figures(args.data, args.run, args.pieces, settings)
+        print("## Swing: chords heard as meant\n\n" + _rows("sources", figures["swing"]), flush=True)
+    if args.only in (None, "drums"):
         figures["drums"] = drum_figures(args.data, args.pieces, settings)
         print(text_of("Drum styles", figures["drums"]), flush=True)
     if args.json:

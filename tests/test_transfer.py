@@ -26,7 +26,7 @@ from segue.transfer.kit import CLASS_OF_PITCH
 from segue.transfer.patterns import nearest_patterns, pack_patterns, unpack_patterns
 from segue.transfer.slots import intervals_of, pitches_from_slots, slots_from_pitches
 from segue.transfer.styles import STYLES
-from training.transfer.controls import figures
+from training.transfer.part_figures import figures
 
 GROOVE = Path(__file__).resolve().parents[2] / "shared" / "data" / "groove"
 SCHEMA = yaml.safe_load((Path(transfer.__file__).parent / "settings.schema.yaml").read_text())

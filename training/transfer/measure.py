@@ -17,7 +17,7 @@ import torch
 from segue.config import parse_assignments
 from segue.process import stage_spec
 from segue.runtime import Model, load_model
-from segue.transfer.plane import all_together, by_pair, by_target
+from segue.transfer.plane import TEMPLATE, all_together, by_pair, by_target
 from training.transfer.accompaniment.evaluate import (
     agreement,
     in_range,
@@ -56,7 +56,7 @@ def figures_of(measured: Measurement) -> Figures:
 
 def pitched_figures(data: Path, run: Path, per_style: int, settings: Mapping[str, Any]) -> Figures:
     """The figures of the pitched styles, of the stage with these settings."""
-    models = _models(settings)
+    models = stage_models(settings)
     pieces = load_harmonized(data, run)
     styles = list(dict.fromkeys(p.style for p in pieces))
     measured = measure_accompaniment(
@@ -81,7 +81,7 @@ def swing_figures(data: Path, run: Path, per_style: int, settings: Mapping[str, 
 
 def drum_figures(data: Path, per_style: int, settings: Mapping[str, Any]) -> Figures:
     """The figures of the drum styles, of the stage with these settings."""
-    models = _models(settings)
+    models = stage_models(settings)
     pieces = load_drums(data)
     styles = list(dict.fromkeys(p.style for p in pieces))
     measured = measure_drums(
@@ -93,7 +93,8 @@ def drum_figures(data: Path, per_style: int, settings: Mapping[str, Any]) -> Fig
     return figures_of(measured)
 
 
-def _models(settings: Mapping[str, Any]) -> Mapping[str, Model]:
+def stage_models(settings: Mapping[str, Any]) -> Mapping[str, Model]:
+    """The models of the stage with these settings, by role."""
     return stage_spec("transfer", stage_settings(**settings), 0).load_models()
 
 
@@ -102,7 +103,11 @@ def text_of(heading: str, figures: Figures) -> str:
     sources = ", ".join(f"{n} {style}" for style, n in figures["sources"].items())
     blocks = [f"## {heading}", f"Sources: {sources}."]
     for name in ("overall", "by target", "by pair"):
-        blocks += [f"### Plane, {name}", table(figures[name], figures["measures"]), _against(figures[name])]
+        blocks += [
+            f"### Plane, {name}",
+            table(figures[name], figures["measures"]),
+            against(figures[name], TEMPLATE),
+        ]
     if figures["pairs"]:
         blocks += ["### S by a classifier of two styles, percent", _pairs(figures["pairs"])]
     every = figures["all styles"]
@@ -120,17 +125,19 @@ def text_of(heading: str, figures: Figures) -> str:
     return "\n\n".join([*blocks, f"Cost, process ms per 4 bars: {cost}."])
 
 
-def _against(summary: Mapping[str, Figures]) -> str:
+def against(summary: Mapping[str, Figures], kind: str) -> str:
+    """How the transfer stands against the template, or against the named style, as Markdown."""
+    over = {name: entry[f"over_{kind.replace(' ', '_')}"] for name, entry in summary.items()}
     rows = {
         name: {
-            "content": entry["over_template"]["content"],
-            "fit": entry["over_template"]["fit"],
-            "beats the template in": " and ".join(entry["over_template"]["beaten_in"]) or "-",
-            "dominated by": " and ".join(entry["dominated_by"]) or "-",
+            "content": entry["content"],
+            "fit": entry["fit"],
+            f"beats the {kind} in": " and ".join(entry["beaten_in"]) or "-",
+            "dominated by": " and ".join(summary[name]["dominated_by"]) or "-",
         }
-        for name, entry in summary.items()
+        for name, entry in over.items()
     }
-    return "Transfer less template, mean and interval:\n\n" + _rows("", rows)
+    return f"Transfer less {kind}, mean and interval:\n\n" + _rows("", rows)
 
 
 def _pairs(pairs: Mapping[str, Figures]) -> str:

@@ -638,6 +638,9 @@ def test_patterns_survive_packing_and_find_their_nearest():
     patterns = rng.random((20, 36)) < 0.2
     patterns[0] = False
     assert np.array_equal(unpack_patterns(pack_patterns(patterns), 36), patterns)
+    unpacked = unpack_patterns(pack_patterns(patterns), 36)
+    assert unpack_patterns(pack_patterns(patterns), 36) is unpacked  # Once for all.
+    assert not unpacked.flags.writeable
     assert nearest_patterns(patterns, patterns).tolist() == list(range(20))
     few = np.zeros((3, 8), bool)  # four steps of two slots
     few[1, [0, 4]] = True

@@ -51,9 +51,8 @@ def play_swing(
 ) -> list[Part]:
     """Piano and bass for the chords (each from its tick in `starts` to the next), from high to low.
 
-    `melody` is a NOTE array, `level` a mean MIDI velocity. The
-    controls are
-    -1..1: more strikes, more of them off the beat, a higher hand; `intensity` 0..1 is how far eighths swing.
+    `melody` is a NOTE array, `level` a mean MIDI velocity. The controls are -1..1: more strikes, more of them
+    off the beat, a higher hand; `intensity` 0..1 is how far eighths swing.
     """
     seed = int(rng.integers(2**31))
     end = max(score.last_tick, int(starts[-1]) + TICKS_PER_QUARTER if len(starts) else 0)
@@ -88,7 +87,7 @@ def late_beat(score: Score, notes: np.ndarray, starts: np.ndarray) -> int:
     The beat of `notes` (a NOTE array), where most of the chords, which begin at `starts` (chords,), change
     on it.
     """
-    grid = beat_grid(score, int(starts[-1]) + 1)
+    grid = beat_grid(score, max(score.last_tick, int(starts[-1]) + 1))
     length = int(np.median(np.diff(grid.ticks)))
     late = round(phase_of(notes, grid) * length)
     beside = (starts - late + length // 2) % length - length // 2

@@ -19,7 +19,7 @@ from segue.harmonize.pictures import (
     ROOM,
     SMALLEST,
     WIDTH,
-    Span,
+    Labelled,
     chord_spans,
     harmony_picture,
     key_spans,
@@ -140,9 +140,9 @@ def test_systems_have_eight_bars_or_what_comes_near_it(meters, bars):
 def test_a_symbol_without_room_shrinks_and_then_gives_way_and_is_counted():
     scale = 40 / QUARTER
     chords = [
-        Span(0, QUARTER, 0, "Cmaj7"),
-        Span(QUARTER, 2 * QUARTER, 1, "Dbmaj7/Ab"),
-        Span(2 * QUARTER, 8 * QUARTER, 2, "D"),
+        Labelled(0, QUARTER, 0, "Cmaj7"),
+        Labelled(QUARTER, 2 * QUARTER, 1, "Dbmaj7/Ab"),
+        Labelled(2 * QUARTER, 8 * QUARTER, 2, "D"),
     ]
     large, none, last = place_symbols(chords, 0, 8 * QUARTER, scale)
     assert SMALLEST <= large.size < 14
@@ -213,7 +213,7 @@ def test_the_record_gives_spans():
         (0, 7680, 9, "Am"),
         (7680, 9000, 0, "C"),
     ]
-    assert key_spans({**made, "keys": []}, 9000) == [Span(0, 9000, 0, "C major", "C")]
+    assert key_spans({**made, "keys": []}, 9000) == [Labelled(0, 9000, 0, "C major", "C")]
     assert key_spans({"key": None}, 9000) == []
 
 

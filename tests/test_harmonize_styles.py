@@ -213,6 +213,31 @@ def test_a_bass_walks(meter, step):
     assert chords["pitch"].min() > 48
 
 
+def test_strong_beats_of_a_walking_bass_are_of_the_chord_and_the_last_beat_leads_on():
+    symbols = "Dm7 G7 Cmaj7 F#m7b5 B7 Em A7 Dm"
+    chords = [parse_chord(s) for s in symbols.split()]
+    weak = []
+    for seed in range(6):
+        (bass, _), _ = accompany(symbols, "walking bass", seed=seed)
+        tones = bass.notes["pitch"].astype(int).reshape(8, 4) % 12
+        for bar, chord in enumerate(chords):
+            assert np.isin(tones[bar, [0, 2]], chord.pitch_classes).all()
+            weak.append(tones[bar, 1] not in chord.pitch_classes)
+            if bar < 7:
+                step = (tones[bar, 3] - chords[bar + 1].root) % 12
+                assert tones[bar, 3] in chord.pitch_classes or step in (1, 2, 11)
+    assert any(weak)
+
+
+def test_a_chord_of_one_beat_has_its_bass():
+    score = Score((Track("tune", 0, 0, no_notes()),), meters=(Meter(0, 4, 4),))
+    symbols = ["C", "Am", "F/A", "G"] * 4
+    spans = [Span(parse_chord(s), i * 960, (i + 1) * 960) for i, s in enumerate(symbols)]
+    settings = defaults(stage_schema("harmonize")) | {"style": "walking bass"}
+    (bass, _), _ = chord_tracks(score, spans, no_notes(), beat_grid(score, spans[-1].end), settings, 1)
+    assert (bass.notes["pitch"] % 12).tolist()[:-1] == [0, 9, 9, 7] * 3 + [0, 9, 9]
+
+
 def test_a_walking_bass_keeps_the_mode_of_its_chords():
     for seed in range(12):
         (bass, _), _ = accompany("Am Am Dm Am E E C C", "walking bass", seed=seed)
@@ -241,7 +266,8 @@ def test_tables_learn_what_is_walked():
     onward = np.where(number == 3, 5, -1)
     before = np.where(number == 0, 11, np.roll(tone, 1))
     place = number + 4 * (number == 3)
-    beats = fit.Beats(np.zeros(n, int), place, onward, before, tone, np.arange(n) // 40)
+    own = np.full(n, 1 + (1 << 4) + (1 << 7))
+    beats = fit.Beats(np.zeros(n, int), place, onward, before, tone, np.arange(n) // 40, number, own)
     tables = fit.fit(beats)
     chance = np.exp(log_probabilities(tables[3], beats.logs(tables)))
     np.testing.assert_allclose(chance.sum(axis=1), 1)

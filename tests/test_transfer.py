@@ -26,7 +26,7 @@ from segue.transfer.kit import CLASS_OF_PITCH
 from segue.transfer.patterns import nearest_patterns, pack_patterns, unpack_patterns
 from segue.transfer.slots import intervals_of, pitches_from_slots, slots_from_pitches
 from segue.transfer.styles import STYLES
-from training.transfer.controls import figures
+from training.transfer.part_figures import figures
 
 GROOVE = Path(__file__).resolve().parents[2] / "shared" / "data" / "groove"
 SCHEMA = yaml.safe_load((Path(transfer.__file__).parent / "settings.schema.yaml").read_text())
@@ -638,6 +638,9 @@ def test_patterns_survive_packing_and_find_their_nearest():
     patterns = rng.random((20, 36)) < 0.2
     patterns[0] = False
     assert np.array_equal(unpack_patterns(pack_patterns(patterns), 36), patterns)
+    unpacked = unpack_patterns(pack_patterns(patterns), 36)
+    assert unpack_patterns(pack_patterns(patterns), 36) is unpacked  # Once for all.
+    assert not unpacked.flags.writeable
     assert nearest_patterns(patterns, patterns).tolist() == list(range(20))
     few = np.zeros((3, 8), bool)  # four steps of two slots
     few[1, [0, 4]] = True

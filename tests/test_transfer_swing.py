@@ -1,5 +1,7 @@
 """The swing band: piano by rule, walking bass, swung eighths."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,9 +14,13 @@ from segue.harmonize.styles import pulse_of
 from segue.harmonize.voicing import Span
 from segue.harmonize.walking import HIGHEST as BASS_HIGHEST
 from segue.harmonize.walking import LOWEST as BASS_LOWEST
+from segue.runtime import load_model
 from segue.score import Meter, Score, Tempo, Track, make_notes, no_notes
+from segue.transfer import apply
+from segue.transfer.agreement import chord_agreement
 from segue.transfer.comping import HIGHEST, LOWEST, figures, lead_hands, strikes, voicings_of
-from segue.transfer.jazz import play_swing, swung
+from segue.transfer.jazz import late_beat, later, play_swing, swung
+from training.transfer.settings import stage_settings
 
 BAR = 3840
 
@@ -60,10 +66,21 @@ def test_piano_and_bass_play_the_chords_within_their_ranges():
     )
 
 
-def test_the_piano_leaves_the_root_to_the_bass():
-    for quality in ("maj7", "min7", "7", "9", "m7b5", "6"):
-        if quality in QUALITIES:
-            assert not (voicings_of(Chord(5, quality)) % 12 == 5).any()
+def test_sevenths_are_shells_that_sound_as_no_other_triad():
+    for quality in ("maj7", "min7", "7"):
+        third, _, seventh = QUALITIES[quality].intervals[1:]
+        shells = (voicings_of(Chord(5, quality)) - 5) % 12
+        assert all(set(row) == {0, third, seventh} for row in shells.tolist())
+    # C6 without its fifth would be Am.
+    assert set(voicings_of(Chord(0, "maj6"))[0] % 12) == {0, 4, 7, 9}
+    assert not np.isin(voicings_of(Chord(0, "9")) % 12, (0, 7)).any()
+
+
+def test_no_root_rubs_against_its_seventh():
+    piano, _ = band()
+    for onset in np.unique(piano.notes["onset_tick"]):
+        struck = np.sort(piano.notes["pitch"][piano.notes["onset_tick"] == onset].astype(int))
+        assert (np.diff(struck) > 1).all()
 
 
 def test_eighths_swing_more_at_slower_tempos_and_with_intensity():
@@ -113,11 +130,28 @@ def test_other_meters(meter):
 def test_an_anticipation_takes_the_chord_to_come():
     spans = [Span(Chord(0, "maj"), 0, BAR), Span(Chord(5, "maj"), BAR, 2 * BAR)]
     pulse = pulse_of(Score(meters=(Meter(0, 4, 4),), end_tick=2 * BAR), beat_grid(Score(end_tick=2 * BAR)))
-    found = strikes(spans, pulse, [((0.0, 1.0), (3.5, 1.0)), ((2.0, 1.0),)])
-    assert [(onset, span, off) for onset, _, span, off in found] == [
-        (0, 0, False),
-        (3360, 1, True),
-        (BAR + 1920, 1, False),
+    found = strikes(spans, pulse, [(0, 3.5), (2,)])
+    assert found == [
+        (0, 3360, 0, False),
+        (3360, BAR + 1920, 1, True),
+        (BAR + 1920, 2 * BAR, 1, False),
+    ]
+
+
+def test_each_chord_is_struck_by_its_first_beat_and_held():
+    beat = BAR // 4
+    spans = [Span(Chord(i, "maj"), i * 2 * BAR, (i + 1) * 2 * BAR) for i in range(3)]
+    score = Score(meters=(Meter(0, 4, 4),), end_tick=6 * BAR)
+    pulse = pulse_of(score, beat_grid(score))
+    found = strikes(spans, pulse, [(2.5,), (1,), (3.5,), (), (0.5,), ()])
+    assert found == [
+        (0, 2 * beat + 480, 0, False),
+        (2 * beat + 480, 5 * beat, 0, True),
+        (5 * beat, 8 * beat, 0, False),
+        (8 * beat, 11 * beat + 480, 1, False),
+        # Four beats at most.
+        (11 * beat + 480, 15 * beat + 480, 1, True),
+        (16 * beat + 480, 20 * beat + 480, 2, True),
     ]
 
 
@@ -152,4 +186,52 @@ def test_any_chords_go_through(chords, meter, seed):
 def test_a_figure_for_every_bar_and_the_last_is_held():
     found = figures([4, 4, 3, 7, 4], 0, 0, np.random.default_rng(0))
     assert len(found) == 5
-    assert found[-1] == ((0.0, 4.0),)
+    assert found[-1] == (0,)
+
+
+def file_of(late=0, bars=24):
+    """A score and record: melody in eighths, block chords a bar each; all `late` ticks after the beats."""
+    score, melody, starts, chords = tune(bars)
+    pitch = [48 + p for c in chords for p in c.pitch_classes]
+    onset = np.repeat(starts, [len(c.pitch_classes) for c in chords])
+    block = make_notes(onset + late, np.full(len(onset), BAR - 60), pitch, 70)
+    tracks = (
+        replace(score.tracks[0], notes=later(melody, late)),
+        Track(name="Piano", channel=1, notes=block),
+    )
+    record = {
+        "tracks": [{"role": r, "name": r, "channel": i} for i, r in enumerate(("melody", "chords"))],
+        "chords": [
+            {"tick": int(s) + late * (i > 0), "label": c.symbol()}
+            for i, (s, c) in enumerate(zip(starts, chords, strict=True))
+        ],
+    }
+    return replace(score, tracks=tracks, end_tick=(bars + 1) * BAR), record
+
+
+def swings(score, record, seed=0):
+    result = apply(score, record, stage_settings(style="swing"), {}, seed)
+    return result.score, {**record, **result.record}
+
+
+@pytest.mark.parametrize("late", [0, 130, 400, -300])
+def test_the_band_plays_on_the_music_s_beats(late):
+    score, record = file_of(late % 960)
+    bass = swings(score, record)[0].tracks[-1].notes
+    beside = (bass["onset_tick"][8:-8].astype(int) - late + 480) % 960 - 480
+    assert np.abs(beside).max() <= 2
+
+
+def test_chords_of_their_own_keep_the_band_on_the_file_s_beats():
+    score, melody, starts, _ = tune(24)
+    assert late_beat(score, later(melody, 400), starts) == 0
+    assert late_beat(score, later(melody, 400), starts + 400) == 400
+    assert late_beat(score, melody, starts) == 0
+
+
+def test_the_chords_are_heard_that_are_meant():
+    harmony = load_model("harmony")
+    heard = [chord_agreement(*swings(*file_of(), seed), harmony) for seed in range(6)]
+    right, beats = np.sum(heard, axis=0)
+    assert beats == 6 * 96
+    assert right >= 0.9 * beats

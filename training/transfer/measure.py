@@ -17,12 +17,14 @@ import torch
 from segue.config import parse_assignments
 from segue.process import stage_spec
 from segue.runtime import Model, load_model
-from segue.transfer.plane import all_together, by_pair, by_target
+from segue.transfer.plane import TEMPLATE, all_together, by_pair, by_target
 from training.transfer.accompaniment.evaluate import (
     agreement,
     in_range,
     measure_accompaniment,
+    swing_agreement,
     transferred,
+    validation_sources,
 )
 from training.transfer.drums.data import load_drums
 from training.transfer.drums.evaluate import measure_drums
@@ -54,7 +56,7 @@ def figures_of(measured: Measurement) -> Figures:
 
 def pitched_figures(data: Path, run: Path, per_style: int, settings: Mapping[str, Any]) -> Figures:
     """The figures of the pitched styles, of the stage with these settings."""
-    models = _models(settings)
+    models = stage_models(settings)
     pieces = load_harmonized(data, run)
     styles = list(dict.fromkeys(p.style for p in pieces))
     measured = measure_accompaniment(
@@ -69,9 +71,17 @@ def pitched_figures(data: Path, run: Path, per_style: int, settings: Mapping[str
     }
 
 
+def swing_figures(data: Path, run: Path, per_style: int, settings: Mapping[str, Any]) -> Figures:
+    """How the chords are heard in what the band of the style `swing` plays, by style of the sources."""
+    pieces = load_harmonized(data, run)
+    styles = list(dict.fromkeys(p.style for p in pieces))
+    sources = validation_sources(pieces, styles, per_style)
+    return swing_agreement(sources, load_model("harmony"), **settings)
+
+
 def drum_figures(data: Path, per_style: int, settings: Mapping[str, Any]) -> Figures:
     """The figures of the drum styles, of the stage with these settings."""
-    models = _models(settings)
+    models = stage_models(settings)
     pieces = load_drums(data)
     styles = list(dict.fromkeys(p.style for p in pieces))
     measured = measure_drums(
@@ -83,7 +93,8 @@ def drum_figures(data: Path, per_style: int, settings: Mapping[str, Any]) -> Fig
     return figures_of(measured)
 
 
-def _models(settings: Mapping[str, Any]) -> Mapping[str, Model]:
+def stage_models(settings: Mapping[str, Any]) -> Mapping[str, Model]:
+    """The models of the stage with these settings, by role."""
     return stage_spec("transfer", stage_settings(**settings), 0).load_models()
 
 
@@ -92,7 +103,11 @@ def text_of(heading: str, figures: Figures) -> str:
     sources = ", ".join(f"{n} {style}" for style, n in figures["sources"].items())
     blocks = [f"## {heading}", f"Sources: {sources}."]
     for name in ("overall", "by target", "by pair"):
-        blocks += [f"### Plane, {name}", table(figures[name], figures["measures"]), _against(figures[name])]
+        blocks += [
+            f"### Plane, {name}",
+            table(figures[name], figures["measures"]),
+            against(figures[name], TEMPLATE),
+        ]
     if figures["pairs"]:
         blocks += ["### S by a classifier of two styles, percent", _pairs(figures["pairs"])]
     every = figures["all styles"]
@@ -110,17 +125,19 @@ def text_of(heading: str, figures: Figures) -> str:
     return "\n\n".join([*blocks, f"Cost, process ms per 4 bars: {cost}."])
 
 
-def _against(summary: Mapping[str, Figures]) -> str:
+def against(summary: Mapping[str, Figures], kind: str) -> str:
+    """How the transfer stands against the template, or against the named style, as Markdown."""
+    over = {name: entry[f"over_{kind.replace(' ', '_')}"] for name, entry in summary.items()}
     rows = {
         name: {
-            "content": entry["over_template"]["content"],
-            "fit": entry["over_template"]["fit"],
-            "beats the template in": " and ".join(entry["over_template"]["beaten_in"]) or "-",
-            "dominated by": " and ".join(entry["dominated_by"]) or "-",
+            "content": entry["content"],
+            "fit": entry["fit"],
+            f"beats the {kind} in": " and ".join(entry["beaten_in"]) or "-",
+            "dominated by": " and ".join(summary[name]["dominated_by"]) or "-",
         }
-        for name, entry in summary.items()
+        for name, entry in over.items()
     }
-    return "Transfer less template, mean and interval:\n\n" + _rows("", rows)
+    return f"Transfer less {kind}, mean and interval:\n\n" + _rows("", rows)
 
 
 def _pairs(pairs: Mapping[str, Figures]) -> str:
@@ -159,7 +176,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measure the transfer stage beside its baselines.")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of the data sets")
     parser.add_argument("--run", type=Path, default=RUNS, help="folder of pieces read before")
-    parser.add_argument("--only", choices=["pitched", "drums"], help="one kind of styles")
+    parser.add_argument("--only", choices=["pitched", "swing", "drums"], help="one kind of styles")
     parser.add_argument("--pieces", type=int, default=24, help="sources of each style at most")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting")
     parser.add_argument("--json", type=Path, help="file for the figures as JSON")
@@ -167,10 +184,13 @@ def main() -> None:
     torch.set_num_threads(1)
     settings = parse_assignments(args.set)
     figures: dict[str, Figures] = {}
-    if args.only != "drums":
+    if args.only in (None, "pitched"):
         figures["pitched"] = pitched_figures(args.data, args.run, args.pieces, settings)
         print(text_of("Pitched styles", figures["pitched"]), flush=True)
-    if args.only != "pitched":
+    if args.only in (None, "swing"):
+        figures["swing"] = swing_figures(args.data, args.run, args.pieces, settings)
+        print("## Swing: chords heard as meant\n\n" + _rows("sources", figures["swing"]), flush=True)
+    if args.only in (None, "drums"):
         figures["drums"] = drum_figures(args.data, args.pieces, settings)
         print(text_of("Drum styles", figures["drums"]), flush=True)
     if args.json:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from segue.runtime import Model
-from segue.transfer.plane import KINDS
+from segue.transfer.plane import KINDS, NAMED
 from training.transfer.network import Fitted, evaluate_network
 from training.transfer.points import unigram_nats
 from training.transfer.settings import stage_settings
@@ -140,7 +140,7 @@ def table(summary: dict[str, dict], measures: Sequence[str]) -> str:
         "|---|---|---|---|" + "---|" * len(measures),
     ]
     for style, entry in summary.items():
-        for kind in (k for k in KINDS if k in entry):
+        for kind in (k for k in (*KINDS, NAMED) if k in entry):
             p = entry[kind]
             cells = [_with_range(p[key], p[f"{key}_interval"]) for key in ("content", "fit")]
             cells += [f"{p[m]:.3f}" for m in measures]

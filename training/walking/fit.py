@@ -21,7 +21,15 @@ from pathlib import Path
 import numpy as np
 
 from segue.chords import parse_chord
-from segue.harmonize.walking import KINDS, PLACES, Tables, expert_logs, kind_of, log_probabilities
+from segue.harmonize.walking import (
+    KINDS,
+    PLACES,
+    Tables,
+    expert_logs,
+    kind_of,
+    log_probabilities,
+    playable,
+)
 from segue.metrics.bootstrap import interval_of_mean
 
 _NEWTON_STEPS = 10
@@ -30,7 +38,7 @@ _NEWTON_STEPS = 10
 @dataclass(frozen=True)
 class Beats:
     """Beats with a bass, int64 (beats,) each: as in `walking.expert_logs`, and the `tone` that was played and
-    the number of the solo.
+    the number of the solo; `number` of the beat within its chord and the chord's tones `own` as twelve bits.
     """
 
     kind: np.ndarray
@@ -39,10 +47,18 @@ class Beats:
     before: np.ndarray
     tone: np.ndarray
     solo: np.ndarray
+    number: np.ndarray
+    own: np.ndarray
 
     def logs(self, tables: Tables) -> np.ndarray:
         """The three tables' log probabilities, (beats, 3, 12)."""
         return expert_logs(tables, self.kind, self.place, self.onward, self.before)
+
+    def playable(self) -> np.ndarray:
+        """Which tones `walking.walk` may play, bool (beats, 12)."""
+        own = (self.own[:, None] >> np.arange(12)) % 2 == 1
+        rows = zip(own, self.number.tolist(), self.onward.tolist(), strict=True)
+        return np.stack([playable(*row) for row in rows])
 
 
 def load(folder: Path) -> tuple[Beats, Beats]:
@@ -83,7 +99,9 @@ def _solo(number: int, rows: list[dict[str, str]]) -> list[tuple[int, ...]]:
         onward = (after.root - chord.root) % 12 if last else -1
         before = (bass[i - 1] - chord.root) % 12 if i and bass[i - 1] >= 0 else -1
         place = min(held, 3) + 4 * last
-        found.append((kind_of(chord), place, onward, before, (bass[i] - chord.root) % 12, number))
+        own = sum(1 << (p - chord.root) % 12 for p in set(chord.pitch_classes))
+        tone = (bass[i] - chord.root) % 12
+        found.append((kind_of(chord), place, onward, before, tone, number, held, own))
     return found
 
 
@@ -114,12 +132,19 @@ def fit(beats: Beats) -> Tables:
 
 def measure(beats: Beats, chance: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Top-1 and nats a beat of chances, (beats, 12), each with its 95 % interval over solos."""
-    right = chance.argmax(axis=1) == beats.tone
     nats = -np.log(chance[np.arange(len(beats.tone)), beats.tone])
-    solos = [beats.solo == s for s in np.unique(beats.solo)]
-    return tuple(
-        (float(v.mean()), *interval_of_mean(np.array([v[s].mean() for s in solos]))) for v in (right, nats)
-    )
+    return _by_solo(beats, _right(beats, chance)), _by_solo(beats, nats)
+
+
+def _right(beats: Beats, chance: np.ndarray) -> np.ndarray:
+    """Whether the first guess is right, bool (beats,)."""
+    return chance.argmax(axis=1) == beats.tone
+
+
+def _by_solo(beats: Beats, values: np.ndarray) -> tuple[float, ...]:
+    """The mean of `values` (beats,) with its 95 % interval over solos."""
+    solos = [values[beats.solo == s].mean() for s in np.unique(beats.solo)]
+    return float(values.mean()), *interval_of_mean(np.array(solos))
 
 
 def report(train: Beats, validation: Beats, tables: Tables) -> list[str]:
@@ -127,18 +152,26 @@ def report(train: Beats, validation: Beats, tables: Tables) -> list[str]:
     root = (train.tone == 0).mean()
     always = np.tile(np.where(np.arange(12) == 0, root, (1 - root) / 11), (len(validation.tone), 1))
     logs = validation.logs(tables)
+    full = np.exp(log_probabilities(tables[3], logs))
     rows = {
         "root on every beat": always,
         "tones by chord and place": np.exp(log_probabilities(np.array([1.0, 0, 0]), logs)),
-        "with approach and steps": np.exp(log_probabilities(tables[3], logs)),
+        "with approach and steps": full,
     }
     lines = []
     for name, chance in rows.items():
         (top, low, high), (nats, less, more) = measure(validation, chance)
         lines.append(
-            f"    {name:26}{top:.3f}  ({low:.3f} to {high:.3f})  {nats:.3f}  ({less:.3f} to {more:.3f})"
+            f"    {name:28}{top:.3f}  ({low:.3f} to {high:.3f})  {nats:.3f}  ({less:.3f} to {more:.3f})"
         )
-    return lines
+    played = _right(validation, full * validation.playable())
+    top, low, high = _by_solo(validation, played)
+    more = _by_solo(validation, played * 1.0 - _right(validation, full))
+    return [
+        *lines,
+        f"    {'of the tones that it plays':28}{top:.3f}  ({low:.3f} to {high:.3f})",
+        "    {:28}{:+.3f} ({:+.3f} to {:+.3f})".format("  more than of all", *more),
+    ]
 
 
 def module(train: Beats, validation: Beats, tables: Tables) -> str:

@@ -14,7 +14,7 @@ they go on to it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -50,13 +50,56 @@ from segue.harmonize.symbols import (
 )
 from segue.harmonize.voicing import Span
 from segue.runtime import Model
-from segue.score import DEFAULT_TEMPO_US, Score, Tempo, no_notes
+from segue.score import DEFAULT_TEMPO_US, Score, Tempo, Track, no_notes
 from segue.stage import Record, Settings, StageResult
 
 #: Complete hears chords through this stage: what changes here without another model raises its VERSION, too.
-VERSION = 3
+VERSION = 4
 
 __all__ = ["VERSION", "apply", "hear_chords", "listen"]
+
+
+@dataclass(frozen=True)
+class _Heard:
+    """A piece as the stage hears it, before anything is decided but its keys.
+
+    `existing` are the chord symbols that the piece carries in `source`, `kept` those that stay, each for the
+    beats in `holds`. `by_keys` is the hearing that tells the keys.
+    """
+
+    score: Score
+    record: Record
+    parts: Parts
+    grid: Grid
+    phase: float
+    existing: list[Symbol]
+    source: str | None
+    kept: list[Symbol]
+    holds: list[tuple[int, int]]
+    extension: Extension | None
+    hearing: Hearing
+    by_keys: Hearing
+    keys: list[Region]
+
+    @property
+    def fixed(self) -> np.ndarray:
+        """The chord class of every beat that has one already (see `fixed_classes`)."""
+        return fixed_classes(self.kept, self.holds, self.parts.first_beat(self.grid), self.grid)
+
+
+@dataclass(frozen=True)
+class _Harmony:
+    """The chords of a piece: all its symbols, those that were `found`, those of the file that are `removed`.
+
+    `introduction` are the beats of an introduction that has chords; `reharmonized` the substitutions, None
+    where none are wanted.
+    """
+
+    symbols: list[Symbol]
+    found: list[Symbol]
+    removed: list[Symbol]
+    introduction: int
+    reharmonized: list[dict[str, Any]] | None
 
 
 def apply(
@@ -72,91 +115,137 @@ def apply(
         return StageResult(
             score, {"found": {"chords": 0}, "changed": {"chords": 0, "notes": 0}, "reason": reason}
         )
-    existing, source = symbols_of(score, record)
-    kept = existing if settings["existing"] == "keep" else []
-    removed = [] if kept else existing
-    grid, phase = beats_of(score, parts, follow=not kept)
-    hearing = heard(models["harmony"], parts, grid)
-    extension = extension_of(record)
-    spans = holds(kept, grid, None if extension is None else extension.start)
-    told, hearing_told = parts, hearing
-    if kept and not len(parts.accompaniment):
-        # The symbols of a lead sheet tell its key as an accompaniment would.
-        told = Parts(parts.melody, as_notes(kept, spans, grid))
-        hearing_told = heard(models["harmony"], told, grid)
-    keys = find_keys(hearing_told, told.chroma(grid), grid, score, record)
-    key = key_entry(main_key(keys, parts.first_tick, int(grid.ticks[-1])))
-    report: dict[str, Any] = {
-        "found": {
-            "beats": len(grid),
-            "melody_notes": len(parts.melody),
-            "accompaniment_notes": len(parts.accompaniment),
-            "existing_chords": len(existing),
-            "existing_from": source,
-            "keys": len(keys),
-        },
-        "changed": {},
-        "skipped": [],
-    }
-    if phase:
-        reason = "the notes do not lie on the file's beats, so the chords follow the notes"
-        report["grid"] = {"moved_beats": round(phase, 3), "reason": reason}
-    fixed = fixed_classes(kept, spans, parts.first_beat(grid), grid)
-    if kept:
-        report["skipped"].append(_kept(kept, fixed, grid))
-    chords = _decode(hearing, grid, fixed, models["harmony"], settings, parts)
-    if settings["inversions"]:
-        chords = with_basses(chords, grid, parts.accompaniment, parts.melody)
-    symbols, found = merge(chords, grid, kept, spans, keys)
-    introduction = parts.introduction_beats(grid)
-    if introduction and any(s.tick < int(grid.ticks[introduction]) for s in found):
-        reason = "the notes begin late, so chords were found for an introduction, too"
-        report["introduction"] = {"beats": introduction, "reason": reason}
-    if settings["reharmonize"] > 0:
-        symbols, report["reharmonized"] = substitute(symbols, keys, parts, grid, settings, seed)
-        report["skipped"] += _not_reharmonized(parts, report["reharmonized"])
-        before, now = set(kept), set(symbols)
-        found = [s for s in symbols if s not in before]
-        removed = [*removed, *(s for s in kept if s not in now)]
-    if removed and source not in (None, *REMOVABLE):
-        reason = f"the chords that were replaced stand in the file's {source}, too, which were left alone"
-        report["skipped"].append({"removed_chords": len(removed), "reason": reason})
-    harmonized = with_symbols(score, symbols, removed)
+    piece = _hear(score, record, parts, settings, models["harmony"])
+    harmony = _harmony(piece, settings, models["harmony"], seed)
+    report = _told(piece, harmony)
     harmonized, report["key_signatures"] = with_signatures(
-        harmonized, keys, settings["key_signatures"], is_clear(keys, hearing_told, grid, parts.first_tick)
+        with_symbols(score, harmony.symbols, harmony.removed),
+        piece.keys,
+        settings["key_signatures"],
+        is_clear(piece.keys, piece.by_keys, piece.grid, parts.first_tick),
     )
-    report["changed"] = {"chords": len(found), "removed_chords": len(removed), "notes": 0}
-    changes: dict[str, Any] = {
-        "key": key,
-        "keys": [region.entry for region in keys],
-        "chords": entries(symbols, keys),
-    }
-    end = None if extension is None else unaccompanied(extension, parts, grid)
-    sounding = spans_of(symbols, int(grid.ticks[-1]))
-    playing, taken_up = settings, {}
-    if end is not None and settings["track"] == "auto":
-        sounding = spans_within(sounding, end)
-        playing, taken_up = _taken_up(score, record, settings, end)
-    reason = _no_track_reason(parts, sounding, settings["track"], end is not None)
-    if reason:
-        report["skipped"].append({"track": "chords", "reason": reason})
+    changes = _changes(piece, harmony)
+    tracks, told = _accompaniment(piece, harmony, settings, seed)
+    if isinstance(told, str):
+        report["skipped"].append({"track": "chords", "reason": told})
     else:
-        tracks, report["track"] = chord_tracks(score, sounding, parts.melody, grid, playing, seed)
-        report["track"] |= taken_up
+        report["track"] = told
         harmonized = replace(harmonized, tracks=(*harmonized.tracks, *tracks))
         changes["tracks"] = [*record.get("tracks", []), *map(record_entry, tracks)]
-        report["changed"]["notes"] = report["track"]["notes"]
+        report["changed"]["notes"] = told["notes"]
     files: dict[str, bytes] = {}
     if settings["lead_sheet"]:
-        files, report["lead_sheet"] = _lead_sheet(
-            score, record, keys, symbols, parts, round(phase * float(np.median(np.diff(grid.ticks))))
-        )
+        files, report["lead_sheet"] = _lead_sheet(piece, harmony.symbols)
     if settings["figures"]:
         from segue.harmonize.pictures import harmony_picture
 
         picture = harmony_picture(harmonized, {**record, **changes})
         files |= {"harmonize.svg": picture} if picture else {}
     return StageResult(harmonized, report, changes, files)
+
+
+def _hear(score: Score, record: Record, parts: Parts, settings: Settings, model: Model) -> _Heard:
+    existing, source = symbols_of(score, record)
+    kept = existing if settings["existing"] == "keep" else []
+    grid, phase = beats_of(score, parts, follow=not kept)
+    hearing = heard(model, parts, grid)
+    extension = extension_of(record)
+    held = holds(kept, grid, None if extension is None else extension.start)
+    told, by_keys = parts, hearing
+    if kept and not len(parts.accompaniment):
+        # The symbols of a lead sheet tell its key as an accompaniment would.
+        told = Parts(parts.melody, as_notes(kept, held, grid))
+        by_keys = heard(model, told, grid)
+    keys = find_keys(by_keys, told.chroma(grid), grid, score, record)
+    return _Heard(
+        score, record, parts, grid, phase, existing, source, kept, held, extension, hearing, by_keys, keys
+    )
+
+
+def _harmony(piece: _Heard, settings: Settings, model: Model, seed: int) -> _Harmony:
+    parts, grid = piece.parts, piece.grid
+    chords = _decode(piece.hearing, grid, piece.fixed, model, settings, parts)
+    if settings["inversions"]:
+        chords = with_basses(chords, grid, parts.accompaniment, parts.melody)
+    symbols, found = merge(chords, grid, piece.kept, piece.holds, piece.keys)
+    removed = [] if piece.kept else piece.existing
+    introduction = parts.introduction_beats(grid)
+    if not any(s.tick < int(grid.ticks[introduction]) for s in found):
+        introduction = 0
+    if settings["reharmonize"] <= 0:
+        return _Harmony(symbols, found, removed, introduction, None)
+    symbols, changed = substitute(symbols, piece.keys, parts, grid, settings, seed)
+    before, now = set(piece.kept), set(symbols)
+    return _Harmony(
+        symbols,
+        [s for s in symbols if s not in before],
+        [*removed, *(s for s in piece.kept if s not in now)],
+        introduction,
+        changed,
+    )
+
+
+def _told(piece: _Heard, harmony: _Harmony) -> dict[str, Any]:
+    """What the report says of the chords."""
+    parts, grid = piece.parts, piece.grid
+    report: dict[str, Any] = {
+        "found": {
+            "beats": len(grid),
+            "melody_notes": len(parts.melody),
+            "accompaniment_notes": len(parts.accompaniment),
+            "existing_chords": len(piece.existing),
+            "existing_from": piece.source,
+            "keys": len(piece.keys),
+        },
+        "changed": {
+            "chords": len(harmony.found),
+            "removed_chords": len(harmony.removed),
+            "notes": 0,
+        },
+        "skipped": [_kept(piece.kept, piece.fixed, grid)] if piece.kept else [],
+    }
+    if piece.phase:
+        reason = "the notes do not lie on the file's beats, so the chords follow the notes"
+        report["grid"] = {"moved_beats": round(piece.phase, 3), "reason": reason}
+    if harmony.introduction:
+        reason = "the notes begin late, so chords were found for an introduction, too"
+        report["introduction"] = {"beats": harmony.introduction, "reason": reason}
+    if harmony.reharmonized is not None:
+        report["reharmonized"] = harmony.reharmonized
+        report["skipped"] += _not_reharmonized(parts, harmony.reharmonized)
+    if harmony.removed and piece.source not in (None, *REMOVABLE):
+        reason = (
+            f"the chords that were replaced stand in the file's {piece.source}, too, which were left alone"
+        )
+        report["skipped"].append({"removed_chords": len(harmony.removed), "reason": reason})
+    return report
+
+
+def _changes(piece: _Heard, harmony: _Harmony) -> dict[str, Any]:
+    """The entries of the record."""
+    key = main_key(piece.keys, piece.parts.first_tick, int(piece.grid.ticks[-1]))
+    return {
+        "key": key_entry(key),
+        "keys": [region.entry for region in piece.keys],
+        "chords": entries(harmony.symbols, piece.keys),
+    }
+
+
+def _accompaniment(
+    piece: _Heard, harmony: _Harmony, settings: Settings, seed: int
+) -> tuple[list[Track], dict[str, Any] | str]:
+    """The tracks that play the chords and what the report says of them, or why there are none."""
+    grid, parts, choice = piece.grid, piece.parts, settings["track"]
+    end = None if piece.extension is None else unaccompanied(piece.extension, parts, grid)
+    sounding = spans_of(harmony.symbols, int(grid.ticks[-1]))
+    playing, taken_up = settings, {}
+    if end is not None and choice == "auto":
+        sounding = spans_within(sounding, end)
+        playing, taken_up = _taken_up(piece.score, piece.record, settings, end)
+    if reason := _no_track_reason(parts, sounding, choice, end is not None):
+        return [], reason
+    tracks, report = chord_tracks(piece.score, sounding, parts.melody, grid, playing, seed)
+    return tracks, report | taken_up
 
 
 def hear_chords(score: Score, record: Record, model: Model) -> list[Symbol]:
@@ -235,12 +324,10 @@ def _no_track_reason(parts: Parts, sounding: Sequence[Span], track: str, ends_ea
     return None
 
 
-def _lead_sheet(
-    score: Score, record: Record, keys: Sequence[Region], symbols: Sequence[Symbol], parts: Parts, late: int
-) -> tuple[dict[str, bytes], dict[str, Any]]:
+def _lead_sheet(piece: _Heard, symbols: Sequence[Symbol]) -> tuple[dict[str, bytes], dict[str, Any]]:
     """The files of the piece's lead sheet, and what the report says of it.
 
-    `late` is by how many ticks the beat of the notes follows that of the file; on the sheet they are one.
+    Where the beat of the notes follows that of the file, on the sheet they are one.
     """
     # Complete hears through this package, so what is made of complete's parts is not imported above.
     from segue.complete.encoding import TICKS_PER_UNIT
@@ -248,6 +335,8 @@ def _lead_sheet(
     from segue.harmonize.lead_sheet import lead_sheet, title_of
     from segue.harmonize.sheet import chords_text, make_sheet
 
+    score, record, parts, keys = piece.score, piece.record, piece.parts, piece.keys
+    late = round(piece.phase * float(np.median(np.diff(piece.grid.ticks))))
     track, reason = melody_track(score, record, "auto")
     notes = no_notes() if track is None else score.tracks[track].notes.copy()
     notes["onset_tick"] = np.maximum(notes["onset_tick"] - late, 0)

@@ -44,7 +44,7 @@ LARGEST, SMALLEST, ROOM = 14, 9, 5
 
 
 @dataclass(frozen=True)
-class Span:
+class Labelled:
     """Something that holds between two ticks: a chord or a key. `root` (0..11) gives its colour, or None."""
 
     start: int
@@ -59,7 +59,7 @@ class Span:
 class Placed:
     """A label where it is drawn: `x` is where it begins, `size` 0 for one that is left out."""
 
-    span: Span
+    span: Labelled
     x: float
     size: float
     #: Whether the chord begins here; else it goes on from the system before.
@@ -86,7 +86,7 @@ def harmony_picture(score: Score, record: Record) -> bytes | None:
     has_numerals = any(chord.short for chord in chords)
     height = KEYS + SYMBOLS + NUMERALS * has_numerals + thickness * (high - low + 1) + NUMBERS + SPACE
     elements: list[str] = []
-    shown: set[Span] = set()
+    shown: set[Labelled] = set()
     for number, system in enumerate(systems):
         first_bar = int(np.searchsorted(bars, system[0])) + 1
         top = TOP + number * height
@@ -100,7 +100,7 @@ def harmony_picture(score: Score, record: Record) -> bytes | None:
     return svg.document(WIDTH, TOP + len(systems) * height, name, [*head, *elements], _style())
 
 
-def chord_spans(record: Record, end: int) -> list[Span]:
+def chord_spans(record: Record, end: int) -> list[Labelled]:
     """The chords of the record up to `end`; one that nothing can be read from has no colour."""
     entries = _entries(record)
     stops = [*(int(entry["tick"]) for entry in entries[1:]), end][: len(entries)]
@@ -108,18 +108,20 @@ def chord_spans(record: Record, end: int) -> list[Span]:
     for entry, stop in zip(entries, stops, strict=True):
         chord = parse_chord(entry["label"])
         root = None if chord is None else chord.root
-        spans.append(Span(int(entry["tick"]), stop, root, str(entry["label"]), str(entry.get("roman", ""))))
+        spans.append(
+            Labelled(int(entry["tick"]), stop, root, str(entry["label"]), str(entry.get("roman", "")))
+        )
     return spans
 
 
-def key_spans(record: Record, end: int) -> list[Span]:
+def key_spans(record: Record, end: int) -> list[Labelled]:
     """The local keys of the record, or its one key over the whole piece, up to `end`."""
     key = record.get("key")
     regions = record.get("keys") or ([{**key, "tick": 0}] if key else [])
     regions = sorted(regions, key=lambda region: region["tick"])
     stops = [*(int(region["tick"]) for region in regions[1:]), end][: len(regions)]
     return [
-        Span(int(k["tick"]), stop, int(k["tonic"]), k["name"], _short_key(k))
+        Labelled(int(k["tick"]), stop, int(k["tonic"]), k["name"], _short_key(k))
         for k, stop in zip(regions, stops, strict=True)
     ]
 
@@ -132,7 +134,7 @@ def _entries(record: Record) -> list[dict[str, Any]]:
     return sorted(record.get("chords") or (), key=lambda entry: int(entry["tick"]))
 
 
-def place_symbols(chords: Sequence[Span], start: int, stop: int, scale: float) -> list[Placed]:
+def place_symbols(chords: Sequence[Labelled], start: int, stop: int, scale: float) -> list[Placed]:
     """The chord symbols of the system between two ticks, at `scale` pixels a tick.
 
     A chord that goes on from the system before is named again where there is room.
@@ -157,8 +159,8 @@ class _System:
     def elements(
         self,
         parts: Parts,
-        chords: Sequence[Span],
-        keys: Sequence[Span],
+        chords: Sequence[Labelled],
+        keys: Sequence[Labelled],
         placed: Sequence[Placed],
     ) -> list[str]:
         """All of the system, what lies behind first."""
@@ -171,18 +173,18 @@ class _System:
             *self._labels(placed),
         ]
 
-    def _inside(self, spans: Sequence[Span]) -> list[Span]:
+    def _inside(self, spans: Sequence[Labelled]) -> list[Labelled]:
         return [
             s
             for s in spans
             if s.root is not None and s.start < self.roll.bars[-1] and s.stop > self.roll.bars[0]
         ]
 
-    def _area(self, span: Span, top: float, bottom: float, kind: str) -> str:
+    def _area(self, span: Labelled, top: float, bottom: float, kind: str) -> str:
         x, stop = self.roll.x(span.start), self.roll.x(span.stop)
         return svg.area(x, top, stop - x, bottom - top, f"{kind} fifth{(span.root or 0) * 7 % 12}")
 
-    def _keys(self, keys: Sequence[Span]) -> list[str]:
+    def _keys(self, keys: Sequence[Labelled]) -> list[str]:
         elements = []
         for key in keys:
             elements.append(self._area(key, self.top, self.top + KEYS - 3, "key"))
@@ -207,7 +209,7 @@ class _System:
 
 
 def _head(
-    score: Score, record: Record, chords: Sequence[Span], keys: Sequence[Span], left_out: int
+    score: Score, record: Record, chords: Sequence[Labelled], keys: Sequence[Labelled], left_out: int
 ) -> list[str]:
     named = sum(chord.root is not None for chord in chords)
     tempo = score.tempos[0].bpm if score.tempos else 120.0

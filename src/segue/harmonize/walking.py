@@ -27,6 +27,9 @@ LOWEST, HIGHEST = 28, 55
 #: Draws are sharpened, as many of the rare tones in the data are errors of its transcription.
 _TEMPERATURE = 0.4
 _THIRDS = (3, 4)
+#: Tones above the next root from which a bass steps to it: the semitones beside it and the tone above. (The
+#: tone below comes less often in the data than a tone drawn by lot.)
+_STEPS_TO_ROOT = (11, 1, 2)
 #: The first tone's neighbourhood, E2, and how much a bass is drawn back to it.
 _START = 40
 _GRAVITY = 0.4
@@ -78,9 +81,11 @@ def log_probabilities(weights: np.ndarray, logs: np.ndarray) -> np.ndarray:
 def walk(spans: Sequence[Span], pulse: Pulse, seed: int) -> list[Strike]:
     """A bass under the chords, in quarters or in the beats of compound meters; the same seed, the same bass.
 
-    A chord begins with one of its tones, or with its bass where that is given, and does not repeat tones: in
-    the data a quarter of the beats do, also since the transcription holds tones too long. The third of the
-    other mode, which would make a minor chord major, comes only on the way to another chord.
+    Strong beats of a chord have its tones: it begins with one of them, with its bass where that is given or
+    where it has a single beat. On the last beat before another chord there is a tone of the chord or a step
+    to the next root. No tone is repeated: in the data a quarter of the beats do, also since the transcription
+    holds tones too long. The third of the other mode, which would make a minor chord major, comes only on the
+    way to another chord.
     """
     steps = [
         (start, end, span.chord, number, i)
@@ -94,20 +99,33 @@ def walk(spans: Sequence[Span], pulse: Pulse, seed: int) -> list[Strike]:
     for j, ((start, end, chord, number, i), draw) in enumerate(zip(steps, draws, strict=True)):
         last = j + 1 < len(steps) and steps[j + 1][4] != i
         onward = (steps[j + 1][2].root - chord.root) % 12 if last else -1
-        if number == 0 and (pitch is None or chord.bass != chord.root):
+        if number == 0 and (pitch is None or last or chord.bass != chord.root):
             tone = (chord.bass - chord.root) % 12
         else:
             before = (pitch - chord.root) % 12
-            own = [(p - chord.root) % 12 for p in chord.pitch_classes]
-            allowed = np.arange(12) != before if number else np.isin(np.arange(12), own)
-            for third, other in (_THIRDS, _THIRDS[::-1]):
-                if third in own and other not in own and onward <= 0:
-                    allowed[other] = False
+            own = np.isin(np.arange(12), [(p - chord.root) % 12 for p in chord.pitch_classes])
+            allowed = playable(own, number, onward)
+            allowed[before] &= number == 0
             chances = _chances(kind_of(chord), min(number, 3) + 4 * last, onward, before) * allowed
             tone = int(np.searchsorted(np.cumsum(chances), draw * chances.sum(), "right"))
         pitch = _near((chord.root + tone) % 12, _START if pitch is None else pitch)
         strikes.append((start, end, pitch, start in bars))
     return strikes
+
+
+def playable(own: np.ndarray, number: int, onward: int) -> np.ndarray:
+    """Which tones may be played on beat `number` of a chord with the tones `own`, both bool (12,).
+
+    `onward` as in `expert_logs`.
+    """
+    if onward >= 0 and number:
+        allowed = own | np.isin((np.arange(12) - onward) % 12, _STEPS_TO_ROOT)
+    else:
+        allowed = own | (number % 2 == 1)
+    if onward <= 0:
+        for third, other in (_THIRDS, _THIRDS[::-1]):
+            allowed[other] &= own[other] or not own[third]
+    return allowed
 
 
 def _chances(kind: int, place: int, onward: int, before: int) -> np.ndarray:

@@ -29,7 +29,7 @@ from segue.transfer.encoding import (
 from segue.transfer.ensemble import both_hands, join
 from segue.transfer.form import end_with, ending, first_tick, hold_ending, meters_played, phrases_to_replay
 from segue.transfer.grid import PITCHED_STEPS, STEP_TICKS, Grid, grid_phase, pitched_grid
-from segue.transfer.jazz import play_swing
+from segue.transfer.jazz import late_beat, later, play_swing
 from segue.transfer.original import length_tilt, nearness, share_of_style, source_tilt
 from segue.transfer.patterns import unpack_patterns
 from segue.transfer.phrases import Plan, wanted_density, write_phrases
@@ -208,18 +208,22 @@ def _tilts(
 def _swing(
     score: Score, heard: _Heard, settings: Settings, replay_bar: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Piano and walking bass by rule, as from `_write`; at temperature 0 the same with every seed."""
+    """Piano and walking bass by rule, as from `_write`; at temperature 0 the same with every seed.
+
+    They play on the music's beats, which may lie beside the file's.
+    """
     content, grid = heard.content, heard.grid
+    late = late_beat(score, join([heard.source, heard.melody]), content.starts)
     piano, bass = play_swing(
         score,
-        heard.melody,
-        content.starts,
+        later(heard.melody, -late),
+        np.maximum(content.starts - late, 0),
         content.chords,
         heard.level,
         rng if settings["temperature"] else np.random.default_rng(0),
         **{name: settings[name] for name in ("density", "syncopation", "register", "intensity")},
     )
-    notes, high_hand = both_hands(piano.notes, bass.notes)
+    notes, high_hand = both_hands(later(piano.notes, late), later(bass.notes, late))
     bar = np.searchsorted(grid.bar_tick, notes["onset_tick"] + STEP_TICKS // 2, "right") - 1
     sounds = np.bincount(
         np.searchsorted(grid.bar_tick, heard.source["onset_tick"] + STEP_TICKS // 2, "right").clip(1) - 1,

@@ -7,6 +7,7 @@ musicians really played. They are kept in the model's card as one string, most s
 from __future__ import annotations
 
 import base64
+from functools import lru_cache
 
 import numpy as np
 
@@ -21,10 +22,15 @@ def pack_patterns(patterns: np.ndarray) -> str:
     return base64.b64encode(np.packbits(patterns.astype(bool), axis=1).tobytes()).decode("ascii")
 
 
+@lru_cache(maxsize=8)
 def unpack_patterns(text: str, bits: int) -> np.ndarray:
-    """Boolean patterns (patterns, bits) from the text of `pack_patterns`."""
+    """Boolean patterns (patterns, bits) from the text of `pack_patterns`; read only, as they are unpacked
+    once for all that ask.
+    """
     packed = np.frombuffer(base64.b64decode(text), np.uint8).reshape(-1, (bits + 7) // 8)
-    return np.unpackbits(packed, axis=1)[:, :bits].astype(bool)
+    patterns = np.unpackbits(packed, axis=1)[:, :bits].astype(bool)
+    patterns.setflags(write=False)
+    return patterns
 
 
 def pattern_distance(patterns: np.ndarray, codebook: np.ndarray, steps: int = 4) -> np.ndarray:

@@ -5,7 +5,7 @@ Conventions
 - A source piece and a target style give one point of each kind; points of one source and target are compared
   with each other. Both coordinates lie in 0..1, the larger the better.
 - Fit is the mean of the measures in `headline`.
-- Intervals are 95 % bootstrap intervals over source pieces.
+- Intervals are 95 % bootstrap intervals over pieces: the sources, or whatever else the caller numbers.
 - The transfer *beats* the template in fit where the interval of the difference in fit lies above 0 and that
   of the difference in content does not lie below 0, and in content the other way round.
 """
@@ -24,6 +24,8 @@ from segue.metrics.style import dominates
 TRANSFER, TEMPLATE = "transfer", "template"
 #: The transfer and what it is held against: the source itself, a piece of the target style, any piece.
 KINDS = (TRANSFER, TEMPLATE, "identity", "copy", "random")
+#: Of a transfer to a single file: one to the named style that the file is of.
+NAMED = "named style"
 
 #: Name of the group that a transfer from a source style to a target style belongs to.
 Grouping = Callable[[str, str], str]
@@ -46,7 +48,7 @@ def all_together(source: str, target: str) -> str:
 
 @dataclass
 class Plane:
-    """Points by source style, target style and kind: rows of the piece's number, content, the measures."""
+    """Points by source style, target style and kind: rows of a piece's number, content, the measures."""
 
     measures: Sequence[str]
     headline: Sequence[str]
@@ -75,7 +77,7 @@ class Plane:
             for kind, array in rows.items()
         }
         entry: dict[str, Any] = {"pieces": int(piece.max()) + 1, "transfers": len(piece)}
-        for kind in (k for k in KINDS if k in rows):
+        for kind in (k for k in (*KINDS, NAMED) if k in rows):
             content, fit = (_with_interval(column, piece) for column in plane[kind].T)
             entry[kind] = {
                 "content": content[0],
@@ -88,9 +90,13 @@ class Plane:
         entry["dominated_by"] = [
             kind for kind in KINDS[1:] if kind in means and dominates(means[kind], means[TRANSFER])
         ]
-        if TEMPLATE in plane:
-            content, fit = (_with_interval(d, piece) for d in (plane[TRANSFER] - plane[TEMPLATE]).T)
-            entry["over_template"] = {"content": content, "fit": fit, "beaten_in": _beaten(content, fit)}
+        for kind in (k for k in (TEMPLATE, NAMED) if k in plane):
+            content, fit = (_with_interval(d, piece) for d in (plane[TRANSFER] - plane[kind]).T)
+            entry[f"over_{kind.replace(' ', '_')}"] = {
+                "content": content,
+                "fit": fit,
+                "beaten_in": _beaten(content, fit),
+            }
         return entry
 
 

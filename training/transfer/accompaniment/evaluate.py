@@ -19,6 +19,7 @@ from segue.transfer.agreement import chord_agreement
 from segue.transfer.ensemble import cut_repeats
 from segue.transfer.instruments import program_range
 from segue.transfer.profiles import HISTOGRAMS, notes_a_beat, part_chroma, part_histograms, part_prints
+from segue.transfer.target import SWING
 from segue.transfer.template import BarLibrary, Part, choose_bars, library, play, silent_bars
 from training.transfer.pieces import Piece
 from training.transfer.protocol import Measurement, Music, sample
@@ -107,8 +108,14 @@ def measure_accompaniment(
     pieces = [p for p in pieces if p.style in styles]
     train = [p for p in pieces if not p.is_validation]
     held = [shorten(p) for p in pieces if p.is_validation]
-    sources = sample(held, styles, per_style, np.random.default_rng(0))
+    sources = validation_sources(pieces, styles, per_style)
     return Measurement(train, held, sources, music_of(train, styles, transfer))
+
+
+def validation_sources(pieces: Sequence[Piece], styles: Sequence[str], per_style: int) -> list[Piece]:
+    """Up to `per_style` validation pieces of each style, 48 bars at most."""
+    held = [p for p in pieces if p.is_validation]
+    return [shorten(p) for p in sample(held, styles, per_style, np.random.default_rng(0))]
 
 
 def evaluate(
@@ -145,12 +152,35 @@ def agreement(measured: Measurement, harmony: Model) -> dict[str, Any]:
         for name, pieces in kinds.items():
             counts = np.array([chord_agreement(p.score, p.record, harmony) for p, _ in pieces])
             piece = np.unique([i for _, i in pieces], return_inverse=True)[1]
-            right, beats = (np.bincount(piece, column) for column in counts.T)
-            out[style][name] = round(float(right.sum() / beats.sum()), 4)
-            out[style][f"{name} interval"] = [
-                round(v, 4) for v in interval_of_ratio(right[beats > 0], beats[beats > 0])
-            ]
+            out[style] |= _share(name, *(np.bincount(piece, column) for column in counts.T))
     return out
+
+
+def swing_agreement(sources: Sequence[Piece], harmony: Model, **settings: object) -> dict[str, Any]:
+    """By style of the sources, and for all, the same of what the band of the style `swing` plays of them."""
+    counts = np.array(
+        [
+            [
+                chord_agreement(p.score, p.record, harmony)
+                for p in (transferred(piece, {}, SWING, i, **settings), piece)
+            ]
+            for i, piece in enumerate(sources)
+        ]
+    )
+    out: dict[str, Any] = {}
+    for style in (*dict.fromkeys(p.style for p in sources), "all"):
+        own = counts[[style in (p.style, "all") for p in sources]]
+        out[style] = {"pieces": len(own), **_share("swing", *own[:, 0].T), **_share("sources", *own[:, 1].T)}
+    return out
+
+
+def _share(name: str, right: np.ndarray, beats: np.ndarray) -> dict[str, Any]:
+    """The share of beats that are `right` (pieces,) with its interval."""
+    right, beats = right[beats > 0], beats[beats > 0]
+    return {
+        name: round(float(right.sum() / beats.sum()), 4),
+        f"{name} interval": [round(v, 4) for v in interval_of_ratio(right, beats)],
+    }
 
 
 def in_range(measured: Measurement) -> dict[str, Any]:

@@ -53,8 +53,8 @@ def test_lengths_lose_with_their_distance_in_octaves():
 
 def test_nearness_is_that_of_the_vectors():
     assert nearness(*at_cosine(1.0)) == 1
-    assert nearness(*at_cosine(0.825)) == pytest.approx(0.5, abs=0.01)
-    assert nearness(*at_cosine(0.6)) == nearness(*at_cosine(-1.0)) == 0
+    assert nearness(*at_cosine(0.875)) == pytest.approx(0.5, abs=0.01)
+    assert nearness(*at_cosine(0.8)) == nearness(*at_cosine(-1.0)) == 0
 
 
 @given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))

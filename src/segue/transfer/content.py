@@ -17,9 +17,10 @@ from segue.transfer.grid import PITCHED_STEPS, PITCHED_TICKS, Grid
 from segue.transfer.slots import DEGREES, Key, intervals_of
 
 _TRIADS = np.stack([pitch_class_mask(chord_of_majmin_class(i)) for i in range(NO_CHORD_CLASS)]) / np.sqrt(3)
-#: Nats by which a pattern is favoured for each unit of clearness, and the clearness beyond which nothing is
-#: gained or lost. Tuned on validation pieces.
-_NATS, _CLEAREST = 8.0, 0.4
+#: Nats by which a pattern is favoured for each unit of clearness, and the clearness below which nothing more
+#: is lost, and above which nothing more is gained: where the chord is clear enough, passing notes are welcome.
+#: Tuned on validation pieces.
+_NATS, _UNCLEAR, _ENOUGH = 8.0, -0.4, 0.1
 
 
 def unit_chroma(
@@ -102,4 +103,4 @@ def clarity_tilt(
         clear = clearness(chroma + lines[:, None], nearest_majmin_class(chord))
         out[units] = clear[place.ravel()]
     out[:, silent] = 0
-    return _NATS * np.clip(out, -_CLEAREST, _CLEAREST)
+    return _NATS * np.clip(out, _UNCLEAR, _ENOUGH)

@@ -18,7 +18,7 @@ from segue.transfer.slots import DEGREES, Key, intervals_of
 
 _TRIADS = np.stack([pitch_class_mask(chord_of_majmin_class(i)) for i in range(NO_CHORD_CLASS)]) / np.sqrt(3)
 #: Nats by which a pattern is favoured for each unit of clearness, and the clearness below which nothing more
-#: is lost, and above which nothing more is gained: where the chord is clear enough, passing notes are welcome.
+#: is lost, and above which nothing more is gained: a chord that is clear leaves room for passing notes.
 #: Tuned on validation pieces.
 _NATS, _UNCLEAR, _ENOUGH = 8.0, -0.4, 0.1
 

@@ -33,7 +33,8 @@ class Music:
     those in `headline` is the fit. `content` is what `similarity` compares, source first; `prints` (bars,)
     number what begins in each bar; `density` is notes a beat. `transfer` and `template` give a piece in a
     style: (piece, style, seed). `pairs` are the styles whose transfers one into the other are judged by a
-    classifier of these two.
+    classifier of these two. `excerpt` is as much of a training piece as is played of a validation piece:
+    targets and classifiers learn from that, for long pieces have fuller histograms than short ones.
     """
 
     styles: Sequence[str]
@@ -48,6 +49,7 @@ class Music:
     bars: Callable[[Any], int]
     transfer: Callable[[Any, str, int], Any]
     template: Callable[[Any, str, int], Any]
+    excerpt: Callable[[Any], Any] = lambda piece: piece
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ class Measurement:
         self, train: Sequence[Any], held: Sequence[Any], sources: Sequence[Any], music: Music
     ) -> None:
         self.music, self.held, self.sources = music, held, sources
-        self.learned = [(p.style, music.histograms(p)) for p in train]
+        self.learned = [(p.style, music.histograms(music.excerpt(p))) for p in train]
         self.train = train
         self.made = transfer_all(sources, music)
         self.known = [music.histograms(p) for p in sources]

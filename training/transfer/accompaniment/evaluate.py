@@ -95,6 +95,7 @@ def music_of(train: Sequence[Piece], styles: Sequence[str], transfer: Transfer) 
         bars=lambda piece: len(bar_starts(piece.score)) - 1,
         transfer=transfer,
         template=lambda piece, style, seed: in_template(piece, bars_of(style), style, seed),
+        excerpt=shorten,
     )
 
 
@@ -103,7 +104,7 @@ def measure_accompaniment(
 ) -> Measurement:
     """Transfers of up to `per_style` validation pieces of each style (48 bars at most) to all styles.
 
-    Classifiers, targets and templates know the whole training pieces.
+    Templates know the whole training pieces, classifiers and targets as many bars of each.
     """
     pieces = [p for p in pieces if p.style in styles]
     train = [p for p in pieces if not p.is_validation]

@@ -19,7 +19,8 @@ from segue.score import Meter, Score, Tempo, Track, make_notes, no_notes
 from segue.transfer import apply
 from segue.transfer.agreement import chord_agreement
 from segue.transfer.comping import HIGHEST, LOWEST, figures, lead_hands, strikes, voicings_of
-from segue.transfer.jazz import late_beat, later, play_swing, swung
+from segue.transfer.frame import late_beat, later
+from segue.transfer.jazz import play_swing, swung
 from training.transfer.settings import stage_settings
 
 BAR = 3840

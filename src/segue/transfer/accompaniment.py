@@ -28,8 +28,9 @@ from segue.transfer.encoding import (
 )
 from segue.transfer.ensemble import both_hands, join
 from segue.transfer.form import end_with, ending, first_tick, hold_ending, meters_played, phrases_to_replay
+from segue.transfer.frame import late_beat, later, score_later, with_bars
 from segue.transfer.grid import PITCHED_STEPS, STEP_TICKS, Grid, grid_phase, pitched_grid
-from segue.transfer.jazz import late_beat, later, play_swing
+from segue.transfer.jazz import play_swing
 from segue.transfer.original import length_tilt, nearness, share_of_style, source_tilt
 from segue.transfer.patterns import unpack_patterns
 from segue.transfer.phrases import Plan, wanted_density, write_phrases
@@ -49,9 +50,13 @@ Replayed = tuple[Score, list[dict[str, Any]], dict[str, Any]]
 
 @dataclass(frozen=True)
 class _Heard:
-    """A piece as the stage hears it: its notes by what they do, and its grid with the chords on it."""
+    """A piece as the stage hears it: its notes by what they do, and its grid with the chords on it.
+
+    All is on the music's own beats and bars (see `frame`), which come `late` ticks after the file's.
+    """
 
     score: Score
+    late: int
     source: np.ndarray
     melody: np.ndarray
     phase: int
@@ -90,19 +95,22 @@ def replay_accompaniment(
     chorded = np.bincount(grid.unit_bar[grid.step_unit], content.has_chord, minlength=grid.bars) > 0
     replay_bar &= chorded
     if target.vector is None:
-        notes, high_hand = _swing(score, heard, settings, replay_bar, rng)
+        notes, high_hand = _swing(heard, settings, replay_bar, rng)
     else:
         notes, high_hand, near = _write(heard, target, settings, models, replay_bar, chorded, rng)
         report["already_in_style"] = near
     if not settings["bass"] and any(e["role"] == "bass" for e in tracks):
         notes, high_hand = notes[high_hand], high_hand[high_hand]
     notes, high_hand, told = _formed(notes, high_hand, heard, replay_bar)
-    report |= told | _remarks(score, target, settings, heard, chosen)
+    report |= told | _remarks(target, settings, heard, chosen)
+    if heard.score.meters != score.meters:
+        report["meters_found"] = meters_played(heard.score)
     report["bars"] = {"replayed": int(replay_bar.sum()), "of": grid.bars}
     band = Band(
         target.name, target.players, target.lead, settings["keep_instruments"], settings["keep_melody"]
     )
-    return assemble(score, tracks, chosen, band, (notes, high_hand), (grid.bar_tick, replay_bar), report)
+    written, bars = (later(notes, heard.late), high_hand), (grid.bar_tick + heard.late, replay_bar)
+    return assemble(score, tracks, chosen, band, written, bars, report)
 
 
 def _reason_for_nothing(
@@ -118,17 +126,21 @@ def _reason_for_nothing(
 
 
 def _hear(score: Score, record: Record, chosen: Chosen) -> _Heard:
+    starts, chords = _distinct_chords(*chords_of_record(record))
+    key = record.get("key")
+    regions: list[dict[str, Any]] = record.get("keys") or ([{**key, "tick": 0}] if key else [])
+    keys: list[Key] = keys_of_chords(starts, regions)
+    late = late_beat(score, join([score.tracks[i].notes for i in chosen.replaced + chosen.melodies]), starts)
+    starts = np.maximum(starts - late, 0)
+    score = with_bars(score_later(score, -late), starts, chords)
     source = join([score.tracks[i].notes for i in chosen.replaced])
     melody = join([score.tracks[i].notes for i in chosen.melodies])
-    starts, chords = _distinct_chords(*chords_of_record(record))
     phase = grid_phase(np.concatenate([source["onset_tick"], melody["onset_tick"]]))
     grid = pitched_grid(score, phase)
     step_chord = chords_of_steps(grid, starts)
     has_chord = np.array([c.is_chord for c in chords] + [False])[step_chord]
-    key = record.get("key")
-    regions: list[dict[str, Any]] = record.get("keys") or ([{**key, "tick": 0}] if key else [])
-    keys: list[Key] = keys_of_chords(starts, regions)
-    return _Heard(score, source, melody, phase, grid, Content(starts, chords, keys, step_chord, has_chord))
+    content = Content(starts, chords, keys, step_chord, has_chord)
+    return _Heard(score, late, source, melody, phase, grid, content)
 
 
 def _distinct_chords(starts: np.ndarray, chords: list[Chord]) -> tuple[np.ndarray, list[Chord]]:
@@ -206,24 +218,20 @@ def _tilts(
 
 
 def _swing(
-    score: Score, heard: _Heard, settings: Settings, replay_bar: np.ndarray, rng: np.random.Generator
+    heard: _Heard, settings: Settings, replay_bar: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Piano and walking bass by rule, as from `_write`; at temperature 0 the same with every seed.
-
-    They play on the music's beats, which may lie beside the file's.
-    """
+    """Piano and walking bass by rule, as from `_write`; at temperature 0 the same with every seed."""
     content, grid = heard.content, heard.grid
-    late = late_beat(score, join([heard.source, heard.melody]), content.starts)
     piano, bass = play_swing(
-        score,
-        later(heard.melody, -late),
-        np.maximum(content.starts - late, 0),
+        heard.score,
+        heard.melody,
+        content.starts,
         content.chords,
         heard.level,
         rng if settings["temperature"] else np.random.default_rng(0),
         **{name: settings[name] for name in ("density", "syncopation", "register", "intensity")},
     )
-    notes, high_hand = both_hands(later(piano.notes, late), later(bass.notes, late))
+    notes, high_hand = both_hands(piano.notes, bass.notes)
     bar = np.searchsorted(grid.bar_tick, notes["onset_tick"] + STEP_TICKS // 2, "right") - 1
     sounds = np.bincount(
         np.searchsorted(grid.bar_tick, heard.source["onset_tick"] + STEP_TICKS // 2, "right").clip(1) - 1,
@@ -259,14 +267,11 @@ def _formed(
     return notes, high_hand, told
 
 
-def _remarks(
-    score: Score, target: Target, settings: Settings, heard: _Heard, chosen: Chosen
-) -> dict[str, Any]:
+def _remarks(target: Target, settings: Settings, heard: _Heard, chosen: Chosen) -> dict[str, Any]:
     """What the record says beside the figures: what fell back, and why."""
     told: dict[str, Any] = {}
-    unknown = {
-        m: bars for m, bars in meters_played(score).items() if target.meters and m not in target.meters
-    }
+    played = meters_played(heard.score)
+    unknown = {m: bars for m, bars in played.items() if target.meters and m not in target.meters}
     if unknown:
         told["meters"] = {
             "without_data": unknown,
@@ -284,6 +289,6 @@ def _remarks(
         notes.append("no melody was found, so nothing but single lines was kept")
     if notes:
         told["note"] = "; ".join(notes)
-    if heard.phase:
-        told["phase_ticks"] = heard.phase
+    if late := heard.late + heard.phase:
+        told["phase_ticks"] = late
     return told

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from segue.beats import beat_grid, phase_of
+from segue.beats import beat_grid
 from segue.chords import Chord
 from segue.harmonize.styles import notes_of, pulse_of
 from segue.harmonize.voicing import Span
@@ -22,8 +22,6 @@ from segue.transfer.comping import figures, lead_hands, strikes
 
 #: How much softer than the piece's accompaniment the piano is, louder the bass, and how far velocities vary.
 _PIANO_BEHIND, _BASS_AHEAD, _VARIATION = 6, 4, 5
-#: How far beside the beat a chord that changes on it may begin, in beats.
-_ON_BEAT = 1 / 16
 
 
 @dataclass(frozen=True)
@@ -79,26 +77,6 @@ def play_swing(
         Part("Piano", 0, "chords", swung(score, piano, intensity)),
         Part("Bass", 32, "bass", swung(score, bass, intensity)),
     ]
-
-
-def late_beat(score: Score, notes: np.ndarray, starts: np.ndarray) -> int:
-    """How many ticks after the file's beats the music's beats come: 0 but for recordings that ignore them.
-
-    The beat of `notes` (a NOTE array), where most of the chords, which begin at `starts` (chords,), change
-    on it.
-    """
-    grid = beat_grid(score, max(score.last_tick, int(starts[-1]) + 1))
-    length = int(np.median(np.diff(grid.ticks)))
-    late = round(phase_of(notes, grid) * length)
-    beside = (starts - late + length // 2) % length - length // 2
-    return late if np.mean(np.abs(beside) <= _ON_BEAT * length) > 0.5 else 0
-
-
-def later(notes: np.ndarray, ticks: int) -> np.ndarray:
-    """The notes (a NOTE array) so many ticks later; none before tick 0."""
-    notes = notes.copy()
-    notes["onset_tick"] = np.maximum(notes["onset_tick"].astype(np.int64) + ticks, 0)
-    return notes
 
 
 def swung(score: Score, notes: np.ndarray, intensity: float = 1.0) -> np.ndarray:

@@ -1,0 +1,89 @@
+"""The beats and bars of the music, where those of its file are not: recordings over a grid nobody played to.
+
+A file whose beats lie elsewhere is moved by a constant, so that the music's beats come on the file's. A file
+in 1/4 counts beats and tells no bars; they are found by the chords, as chords mostly change on bar lines and
+the longer ones begin there. All other meters are believed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from segue.beats import beat_grid, phase_of
+from segue.chords import Chord
+from segue.score import TICKS_PER_QUARTER, Meter, Score, meters_from_zero
+
+#: How far beside the beat a chord that changes on it may begin, in beats.
+_ON_BEAT = 1 / 16
+#: A chord speaks for a bar line by its length in beats, up to the longest; a bar cut short has to gain this.
+_LONGEST, _CUT = 8.0, 12.0
+#: Beats of a bar that are tried.
+_BARS = (4, 3)
+
+
+def beats_late(score: Score, notes: np.ndarray) -> int:
+    """How many ticks after the file's beats the beats of `notes` (a NOTE array) come; 0 where they agree."""
+    grid = beat_grid(score, max(score.last_tick, 1))
+    return round(phase_of(notes, grid) * int(np.median(np.diff(grid.ticks))))
+
+
+def late_beat(score: Score, notes: np.ndarray, starts: np.ndarray) -> int:
+    """`beats_late` where most of the chords, which begin at `starts` (chords,), change on these beats; else
+    0.
+    """
+    late = beats_late(score, notes)
+    length = int(np.median(np.diff(beat_grid(score, max(score.last_tick, 1)).ticks)))
+    beside = (starts - late + length // 2) % length - length // 2
+    return late if len(starts) and np.mean(np.abs(beside) <= _ON_BEAT * length) > 0.5 else 0
+
+
+def later(notes: np.ndarray, ticks: int) -> np.ndarray:
+    """The notes (a NOTE array) so many ticks later; none before tick 0."""
+    notes = notes.copy()
+    notes["onset_tick"] = np.maximum(notes["onset_tick"].astype(np.int64) + ticks, 0)
+    return notes
+
+
+def score_later(score: Score, ticks: int) -> Score:
+    """The score with all its notes so many ticks later; meters and tempos stay."""
+    if ticks == 0:
+        return score
+    return replace(score, tracks=tuple(t.with_notes(later(t.notes, ticks)) for t in score.tracks))
+
+
+def with_bars(score: Score, starts: np.ndarray, chords: Sequence[Chord]) -> Score:
+    """The score with the bars that its chords, which begin at `starts` (chords,), tell, if it is in 1/4."""
+    written = meters_from_zero(score)
+    if any((m.numerator, m.denominator) != (1, 4) for m in written):
+        return score
+    sounds = np.array([c.is_chord for c in chords], bool)
+    beat = np.round(starts / TICKS_PER_QUARTER).astype(np.int64)
+    length = np.diff(np.append(starts, max(score.last_tick, int(starts.max(initial=0))))) / TICKS_PER_QUARTER
+    beat, weight = beat[sounds], np.clip(length, 0, _LONGEST)[sounds]
+    size, places = max(((n, *_bar_places(beat, weight, n)) for n in _BARS), key=lambda found: found[2])[:2]
+    meters = [Meter(0, int(places[0]), 4)] if len(places) and places[0] else []
+    for i, place in enumerate(places.tolist()):
+        if i == 0 or place != places[i - 1]:
+            first = int(beat[i] + (place - beat[i]) % size) if i else place
+            meters.append(Meter(first * TICKS_PER_QUARTER, size, 4))
+    return replace(score, meters=tuple(meters or [Meter(0, size, 4)]))
+
+
+def _bar_places(beat: np.ndarray, weight: np.ndarray, size: int) -> tuple[np.ndarray, float]:
+    """On which beat of `size`, counted from the file's first, bars begin at each chord, int64 (chords,), and
+    how much speaks for it: the best path over the chords, which pays for every cut (Viterbi).
+    """
+    best = np.zeros((len(beat), size), np.int64)
+    total = np.zeros(size)
+    for i, (place, said) in enumerate(zip((beat % size).tolist(), weight.tolist(), strict=True)):
+        cut = total.max() - _CUT
+        best[i] = np.where(total >= cut, np.arange(size), total.argmax())
+        total = np.maximum(total, cut)
+        total[place] += said
+    path = [int(total.argmax())]
+    for row in best[:0:-1]:
+        path.append(int(row[path[-1]]))
+    return np.array(path[::-1] if len(beat) else [], np.int64), float(total.max())

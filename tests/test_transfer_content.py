@@ -57,8 +57,8 @@ def test_a_pattern_is_clear_or_not_under_its_melody():
     tilt = clarity_tilt(patterns, np.zeros(3, int), [C], [(0, False)], melody)
     under_e, under_a, alone = tilt
     # The third that the melody has need not be played again; what is clear enough gains nothing more.
-    assert under_e[0] == under_e[2] == alone[2] == pytest.approx(0.8)
-    assert under_e[1] < 0.8
+    assert under_e[0] == under_e[2] == alone[2] == pytest.approx(1.6)
+    assert under_e[1] < 1.6
     # C E G and A is A minor's as much as C major's.
     assert under_a[2] == pytest.approx(0)
     assert under_a[3] < 0

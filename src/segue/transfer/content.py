@@ -20,7 +20,7 @@ _TRIADS = np.stack([pitch_class_mask(chord_of_majmin_class(i)) for i in range(NO
 #: Nats by which a pattern is favoured for each unit of clearness, and the clearness below which nothing more
 #: is lost, and above which nothing more is gained: a chord that is clear leaves room for passing notes.
 #: Tuned on validation pieces.
-_NATS, _UNCLEAR, _ENOUGH = 8.0, -0.4, 0.1
+_NATS, _UNCLEAR, _ENOUGH = 8.0, -0.4, 0.2
 
 
 def unit_chroma(

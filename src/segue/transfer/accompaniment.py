@@ -28,7 +28,7 @@ from segue.transfer.encoding import (
 )
 from segue.transfer.ensemble import both_hands, join
 from segue.transfer.form import end_with, ending, first_tick, hold_ending, meters_played, phrases_to_replay
-from segue.transfer.frame import late_beat, later, score_later, with_bars
+from segue.transfer.frame import later, on_its_beats
 from segue.transfer.grid import PITCHED_STEPS, STEP_TICKS, Grid, grid_phase, pitched_grid
 from segue.transfer.jazz import play_swing
 from segue.transfer.original import length_tilt, nearness, share_of_style, source_tilt
@@ -126,19 +126,17 @@ def _reason_for_nothing(
 
 
 def _hear(score: Score, record: Record, chosen: Chosen) -> _Heard:
-    starts, chords = _distinct_chords(*chords_of_record(record))
-    key = record.get("key")
-    regions: list[dict[str, Any]] = record.get("keys") or ([{**key, "tick": 0}] if key else [])
-    keys: list[Key] = keys_of_chords(starts, regions)
-    late = late_beat(score, join([score.tracks[i].notes for i in chosen.replaced + chosen.melodies]), starts)
-    starts = np.maximum(starts - late, 0)
-    score = with_bars(score_later(score, -late), starts, chords)
+    score, record, late = on_its_beats(score, record)
     source = join([score.tracks[i].notes for i in chosen.replaced])
     melody = join([score.tracks[i].notes for i in chosen.melodies])
+    starts, chords = _distinct_chords(*chords_of_record(record))
     phase = grid_phase(np.concatenate([source["onset_tick"], melody["onset_tick"]]))
     grid = pitched_grid(score, phase)
     step_chord = chords_of_steps(grid, starts)
     has_chord = np.array([c.is_chord for c in chords] + [False])[step_chord]
+    key = record.get("key")
+    regions: list[dict[str, Any]] = record.get("keys") or ([{**key, "tick": 0}] if key else [])
+    keys: list[Key] = keys_of_chords(starts, regions)
     content = Content(starts, chords, keys, step_chord, has_chord)
     return _Heard(score, late, source, melody, phase, grid, content)
 

@@ -29,6 +29,7 @@ from segue.transfer import apply
 from segue.transfer.agreement import chord_agreement
 from segue.transfer.drums import named_style
 from segue.transfer.ensemble import cut_repeats, join
+from segue.transfer.frame import on_its_beats
 from segue.transfer.grid import beat_grid, grid_phase
 from segue.transfer.instruments import program_range
 from segue.transfer.kit import CLASS_OF_PITCH, histograms, hit_grid, sixteenths
@@ -113,7 +114,7 @@ def pitched_piece(
 ) -> StylePiece:
     """A piece in the style of the settings. Raises `StageError` where nothing is written."""
     has_chords = bool(record.get("chords"))
-    record = listener.with_chords(score, record)
+    score, record, _ = on_its_beats(score, listener.with_chords(score, record))
     result = apply(score, record, settings, models, seed)
     report = result.report.get("accompaniment", {})
     if not report.get("written"):
@@ -148,6 +149,7 @@ def drum_piece(
 
 def pitched_example(score: Score, record: Record, listener: Listener) -> Example:
     """A piece in the target style: all that is pitched but its melody, or all of it where that is all."""
+    score, record, _ = on_its_beats(score, listener.with_chords(score, record))
     pitched = [
         (track.notes, entry["role"])
         for track, entry in zip(score.tracks, record["tracks"], strict=True)
@@ -156,7 +158,7 @@ def pitched_example(score: Score, record: Record, listener: Listener) -> Example
     notes = join([n for n, role in pitched if role != "melody"] or [n for n, _ in pitched])
     if not len(notes):
         raise StageError("it has no pitched notes, so it is no example")
-    return Example(pitched_side(notes, score), part_of(notes, score, listener.with_chords(score, record)))
+    return Example(pitched_side(notes, score), part_of(notes, score, record))
 
 
 def drum_example(score: Score, record: Record) -> Example:

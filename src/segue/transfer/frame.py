@@ -7,14 +7,17 @@ the longer ones begin there. All other meters are believed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from segue.beats import beat_grid, phase_of
-from segue.chords import Chord
+from segue.chords import Chord, chords_of_record
 from segue.score import TICKS_PER_QUARTER, Meter, Score, meters_from_zero
+from segue.stage import Record
+from segue.transfer.ensemble import join
 
 #: How far beside the beat a chord that changes on it may begin, in beats.
 _ON_BEAT = 1 / 16
@@ -47,17 +50,29 @@ def later(notes: np.ndarray, ticks: int) -> np.ndarray:
     return notes
 
 
-def score_later(score: Score, ticks: int) -> Score:
-    """The score with all its notes so many ticks later; meters and tempos stay."""
-    if ticks == 0:
-        return score
-    return replace(score, tracks=tuple(t.with_notes(later(t.notes, ticks)) for t in score.tracks))
+def on_its_beats(score: Score, record: Record) -> tuple[Score, Record, int]:
+    """The piece with the beats of its music on those of the file, and its bars, as far as its chords tell
+    them: score and record, all notes, chords and keys moved, and how many ticks they came late.
+    """
+    starts, chords = chords_of_record(record)
+    notes = join([t.notes for t in score.tracks if not t.is_drum])
+    late = late_beat(score, notes, starts) if chords else beats_late(score, notes)
+    if late:
+        score = replace(score, tracks=tuple(t.with_notes(later(t.notes, -late)) for t in score.tracks))
+        moved = {name: _sooner(record[name], late) for name in ("chords", "keys") if record.get(name)}
+        record = {**record, **moved}
+    return with_bars(score, *chords_of_record(record)), record, late
+
+
+def _sooner(entries: Sequence[Mapping[str, Any]], ticks: int) -> list[dict[str, Any]]:
+    """Entries of a record so many ticks sooner; none before tick 0."""
+    return [{**entry, "tick": max(entry["tick"] - ticks, 0)} for entry in entries]
 
 
 def with_bars(score: Score, starts: np.ndarray, chords: Sequence[Chord]) -> Score:
     """The score with the bars that its chords, which begin at `starts` (chords,), tell, if it is in 1/4."""
     written = meters_from_zero(score)
-    if any((m.numerator, m.denominator) != (1, 4) for m in written):
+    if not chords or any((m.numerator, m.denominator) != (1, 4) for m in written):
         return score
     sounds = np.array([c.is_chord for c in chords], bool)
     beat = np.round(starts / TICKS_PER_QUARTER).astype(np.int64)

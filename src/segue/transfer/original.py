@@ -16,8 +16,8 @@ from segue.transfer.patterns import pattern_distance
 
 #: Nats that the pattern farthest from the source loses, and a length for each octave, as the share goes to 0.
 _PULL, _LENGTH_PULL = 14.0, 4.0
-#: Cosines of style vectors from which a piece is near a style, and at which it is in it. Of a corpus's pieces
-#: about 95 % lie above the first with their own corpus and below it with any other, and half above the second.
+#: Cosines of style vectors from which a piece is near a style, and at which it is in it. About 95 % of pieces
+#: lie above the first with their own corpus and below it with any other, and half above the second.
 _NEAR, _WITHIN = 0.8, 0.95
 #: The part of the style that a piece within it keeps from the original.
 _KEPT = 0.6

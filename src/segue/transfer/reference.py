@@ -28,6 +28,7 @@ from segue.score import (
 )
 from segue.stage import InputFile, Record, StageError
 from segue.transfer.ensemble import Player, join
+from segue.transfer.frame import on_its_beats, with_bars
 from segue.transfer.instruments import program_range
 from segue.transfer.kit import CLASS_OF_PITCH
 from segue.transfer.score_parts import choose_tracks
@@ -76,9 +77,11 @@ def read_example(file: InputFile) -> Example:
     except MidiError as error:
         raise StageError(f"it is no MIDI file that can be read: {error}") from error
     chords = [{"tick": tick, "label": label} for tick, label in carried_chords(score).chords]
-    return example_of(
-        score, {"tracks": [{"role": r} for r in find_roles(score)], "chords": chords}, path.stem
-    )
+    record = {"tracks": [{"role": r} for r in find_roles(score)], "chords": chords}
+    score, record, _ = on_its_beats(score, record)
+    if not record["chords"]:
+        score = with_bars(score, *chords_of_notes(join([t.notes for t in score.tracks if not t.is_drum])))
+    return example_of(score, record, path.stem)
 
 
 def example_of(score: Score, record: Record, name: str) -> Example:

@@ -55,10 +55,8 @@ def main() -> None:
     rows = [row for folder in folders if folder.is_dir() and (row := found(folder, model))]
     lines, sizes = (np.array(column, float) for column in zip(*rows, strict=True))
     low, high = interval_of_mean(lines)
-    print(
-        f"{len(rows)} songs in 1/4: {100 * lines.mean():.1f} % [{100 * low:.1f}, {100 * high:.1f}] of the bar"
-    )
-    print(f"lines found, bars of the right size in {100 * sizes.mean():.1f} %")
+    print(f"{len(rows)} songs in 1/4, bars of the right size in {100 * sizes.mean():.1f} %")
+    print(f"bar lines found: {100 * lines.mean():.1f} % [{100 * low:.1f}, {100 * high:.1f}]")
 
 
 if __name__ == "__main__":

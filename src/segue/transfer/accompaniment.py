@@ -42,8 +42,8 @@ from segue.transfer.style import Profiles
 from segue.transfer.target import Target, between, between_densities, heard_vector, mixed_profiles
 
 HANDS = ("low", "high")
-#: Mean velocity where there is no source to take it from.
-_PLAIN_VELOCITY = 70.0
+#: Mean velocity where there is no source to take it from: as a part of the melody's, and without one.
+_BESIDE_MELODY, _PLAIN_VELOCITY = 0.85, 70.0
 
 Replayed = tuple[Score, list[dict[str, Any]], dict[str, Any]]
 
@@ -72,7 +72,9 @@ class _Heard:
     @property
     def level(self) -> float:
         """The mean velocity of the accompaniment."""
-        return float(self.source["velocity"].mean()) if len(self.source) else _PLAIN_VELOCITY
+        if len(self.source):
+            return float(self.source["velocity"].mean())
+        return _BESIDE_MELODY * float(self.melody["velocity"].mean()) if len(self.melody) else _PLAIN_VELOCITY
 
 
 def replay_accompaniment(

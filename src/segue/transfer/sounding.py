@@ -48,7 +48,10 @@ def sound(
     high_hand = slot >= HAND_SPLIT
     pitch = _with_basses(pitch, chord, step, high_hand, content.chords)
     cell = (unit, high_hand * PITCHED_STEPS + place)
-    velocity = np.clip(np.round(level + VELOCITY_SCALE * written.velocity[cell].astype(np.float64)), 20, 118)
+    # The network knows deviations from the mean of pop alone; of other styles the mean is elsewhere.
+    louder = np.round(written.velocity[cell].astype(np.float64), 3)
+    louder -= louder.mean() if len(louder) else 0.0
+    velocity = np.clip(np.round(level + VELOCITY_SCALE * louder), 20, 118)
     # A piece that lies before its grid as a whole cannot begin before its file.
     onset = np.maximum(grid.step_tick[step], 0)
     end = onset + (STEP_TICKS * written.lengths[cell]).astype(np.int64)

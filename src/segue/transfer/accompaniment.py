@@ -207,11 +207,13 @@ def _tilts(
     grid, content = heard.grid, heard.content
     unit_chord = content.step_chord[grid.table()[:, 0]]
     melody = notes_chroma(heard.melody, grid)
+    # Colours are what makes chords less clear, so who asks for colours does not ask for that.
+    asked = share * (1 - max(settings["complexity"], 0))
     tilts = {}
     for hand, slots, played in zip(HANDS, HAND_SLOTS, hand_patterns(onset_grid(placed, grid)), strict=True):
         book = unpack_patterns(model.card["patterns"][hand], PITCHED_STEPS * slots)
         clear = clarity_tilt(book, unit_chord, content.chords, content.keys, melody)
-        tilts[hand] = control_tilt(book, settings) + share * clear
+        tilts[hand] = control_tilt(book, settings) + asked * clear
         if share < 1:
             tilts[hand] += source_tilt(played, book, share)
     return tilts

@@ -21,7 +21,7 @@ from segue.transfer.presets import SUFFIXES, read_preset
 from segue.transfer.reference import example_to_dict, read_example
 from segue.transfer.target import Target, target_of
 
-VERSION = 2
+VERSION = 3
 #: The drums of the reference or preset that the accompaniment follows.
 SAME = "same"
 

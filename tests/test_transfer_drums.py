@@ -135,7 +135,8 @@ def test_swing_swings_a_straight_loop_and_rock_does_not():
 def test_a_loop_of_one_bar_becomes_one_of_two():
     score = loop(16)
     notes = played(score, "funk")
-    bars = [heard(notes, score)[4 * b : 4 * b + 4] for b in range(15)]
+    steps = hit_grid(notes, beat_grid(score))[..., 0] > 0
+    bars = [steps[4 * b : 4 * b + 4] for b in range(15)]
     for first in (0, 1):
         assert all(np.array_equal(bars[first], bars[b]) for b in range(first, 15, 2) if b % 8 != 7)
     assert not np.array_equal(bars[1], bars[7])
@@ -171,7 +172,8 @@ def test_intensity_goes_from_the_original_to_the_style(style):
         )
         for i in (0.4, 0.7, 1.0)
     ]
-    assert content[0] > content[1] > content[2]
+    assert content[0] >= content[1] > content[2]
+    assert content[0] > 0.9
 
 
 def test_controls_move_what_they_say():

@@ -1,19 +1,23 @@
-"""Writing drums with the network: several draws of each phrase, of which the one that fits best is kept.
+"""Writing drums with the network: several draws of each bar, of which the best is kept.
 
-Fit is the cosine between the style's two histograms and those of all that has been written so far with the
-draw added, so that later phrases make up for what earlier ones lack, and where the skeleton is followed also
-how much
-the phrase sounds like the source's.
+A draw is worth the two cosines between the style's histograms and those of all that has been written so far
+with the draw added, so that later bars make up for what earlier ones lack; the cosine between the source's
+bar and the new one, where the source is followed; and less the further the number of hits is from what is
+wished. Draws are led there: before each bar, what the style has and the written bars lack is favoured by how
+much it would raise the cosines.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
 from segue.metrics.style import SPAN_BEATS, VELOCITY_BINS
 from segue.runtime import Model
+from segue.transfer.drum_tilt import by_beat, hits_of, read_patterns, struck_once
 from segue.transfer.grid import UNIT_STEPS, Grid, in_pairs
 from segue.transfer.kit import (
     BEAT_STEPS,
@@ -21,16 +25,25 @@ from segue.transfer.kit import (
     CLASSES,
     DRUM_BINS,
     GRID_BITS,
+    LIMB_OF_CLASS,
+    LIMBS,
     LOUDNESS_CLASSES,
+    PROFILE,
     on_beats,
     velocities,
 )
 from segue.transfer.patterns import draw
 
-#: Draws of a phrase, and its bars.
-DRAWS, PHRASE_BARS = 8, 4
-#: Worth of sounding like the source, beside the sum of the two cosines of fit.
-_CONTENT = 0.5
+#: Draws of a bar.
+DRAWS = 24
+#: Worth of sounding like the source and of a density that is off by a factor of e, beside the sum of the two
+#: cosines of fit.
+_CONTENT, _DENSITY = 1.0, 1.0
+#: Nats by which a hit, and a loudness, is favoured that the written bars lack, by the slope of the cosine.
+_LACK, _LACK_LOUDNESS = 16.0, 8.0
+#: Sixths of a beat: a late twelfth belongs to the next one.
+_SIXTHS = BEAT_STEPS // 2
+_PLACES = SPAN_BEATS * BEAT_STEPS
 
 
 @dataclass(frozen=True)
@@ -38,28 +51,35 @@ class Task:
     """What is to be written.
 
     `features` (units, FEATURES); `profile` (PROFILE,) of the style; `codebook` bool (patterns, GRID_BITS);
-    `tilt` (units, patterns) is added to the logits; `likeness` (units, patterns) to the source, 0..1;
-    `silent` (units,)
-    bool: nothing is played; `same_as` (units,): the earlier unit that is taken over, or -1; the grid.
+    `tilt` (units, patterns) is added to the logits of the patterns, `loudness` (24, 8), place in sixths of a
+    beat by class, to those of the loudness; `source` (units, 4, 3): the source's hits by sixteenth in three
+    groups, `swung`: how what is written is read to be compared with it; `follow`: whether sounding like the
+    source counts; `wished` (units,): hits; `silent` (units,) bool: nothing is played; `same_as` (units,): the
+    earlier unit that is taken over, or -1; the grid.
     """
 
     features: np.ndarray
     profile: np.ndarray
     codebook: np.ndarray
     tilt: np.ndarray
-    likeness: np.ndarray
+    loudness: np.ndarray
+    source: np.ndarray
+    swung: bool
+    follow: bool
+    wished: np.ndarray
     silent: np.ndarray
     same_as: np.ndarray
     grid: Grid
 
 
-@dataclass
-class _Written:
-    """Draws of a stretch of units: patterns (draws, units), MIDI velocities and offsets (draws, units, 4,
-    classes), and the networks' states before its end, (draws, hidden) each, with the last pattern of each
-    draw.
+@dataclass(frozen=True)
+class Drafts:
+    """Draws of the units `begin` to `end`: patterns (draws, units), MIDI velocities and offsets (draws,
+    units, 4, classes), and the networks' states before its end, (draws, hidden) each.
     """
 
+    begin: int
+    end: int
     codes: np.ndarray
     velocity: np.ndarray
     offset: np.ndarray
@@ -67,41 +87,29 @@ class _Written:
 
 
 def write_drums(
-    model: Model, task: Task, temperature: float, strength: float, follow: bool, rng: np.random.Generator
+    model: Model, task: Task, temperature: float, strength: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Hits bool (units, 12, classes), MIDI velocities and offsets in steps (units, 4, classes).
 
     At temperature 0 the most likely patterns are taken, without search. Beyond strength 1 what sets the style
     apart is overdone: the network is asked a second time without the style, and logits are moved away from
-    that answer (classifier-free guidance, Ho and Salimans 2022). With `follow`, sounding like the source
-    counts.
+    that answer (classifier-free guidance, Ho and Salimans 2022).
     """
     units = len(task.features)
-    draws = DRAWS if temperature > 0 else 1
     codes = np.zeros(units, np.int64)
     velocity = np.ones((units, UNIT_STEPS, len(CLASSES)), np.int64)
     offset = np.zeros((units, UNIT_STEPS, len(CLASSES)))
     hidden = next(iter(model.zero_state().values())).shape[-1]
     state = np.zeros((2, hidden), np.float32)
-    target = np.square(task.profile.astype(np.float64))
-    target[:DRUM_BINS] = on_beats(target[:DRUM_BINS])
-    counts = np.zeros_like(target)
-    phrase = task.grid.unit_bar // PHRASE_BARS
-    for begin, end in _stretches(phrase):
-        found = _draw_stretch(model, task, begin, end, codes, state, draws, temperature, strength, rng)
-        own = task.same_as[begin:end] < 0
-        # What is taken over is played as it was.
-        for unit in np.flatnonzero(~own).tolist():
-            first = int(task.same_as[begin + unit])
-            inside = first >= begin
-            for name, done in (("velocity", velocity), ("offset", offset)):
-                rows = getattr(found, name)
-                rows[:, unit] = rows[:, first - begin] if inside else done[first]
-        added = np.stack([_histograms(task, begin, end, found, k) for k in range(draws)])
-        best = int(np.argmax(np.round(_worth(task, begin, end, found, counts + added, target, follow), 6)))
+    player, judge = _Player(model, task, temperature, strength, rng), Judge(task)
+    for begin, end in _bars(task.grid):
+        given = (task.same_as[begin:end] >= 0) | task.silent[begin:end]
+        draws = 1 if temperature == 0 or given.all() else DRAWS
+        found = player.draw(begin, end, codes, state, draws, judge.lacks())
+        found = _taken_over(found, task.same_as, velocity, offset)
+        best = judge.keep(found)
         codes[begin:end] = found.codes[best]
         velocity[begin:end], offset[begin:end] = found.velocity[best], found.offset[best]
-        counts += added[best]
         state = np.stack([part[best] for part in found.states])
     hits = task.codebook[codes].reshape(units, BEAT_STEPS, len(CLASSES)).copy()
     hits[task.silent] = False
@@ -110,101 +118,182 @@ def write_drums(
     return hits, velocity, offset
 
 
-def _stretches(phrase: np.ndarray) -> list[tuple[int, int]]:
-    edges = np.flatnonzero(np.diff(phrase)) + 1
-    return list(zip([0, *edges.tolist()], [*edges.tolist(), len(phrase)], strict=True)) if len(phrase) else []
+def _bars(grid: Grid) -> Iterator[tuple[int, int]]:
+    """First unit of each bar and of the next one."""
+    edges = np.searchsorted(grid.unit_bar, np.arange(grid.bars + 1)).tolist()
+    return pairwise(edges)
 
 
-def _draw_stretch(
-    model: Model,
-    task: Task,
-    begin: int,
-    end: int,
-    before: np.ndarray,
-    state: np.ndarray,
-    draws: int,
-    temperature: float,
-    strength: float,
-    rng: np.random.Generator,
-) -> _Written:
-    """Draws of the units `begin` to `end`, from the patterns `before` and the two states (2, hidden)."""
-    guided = strength != 1
-    nets = 2 if guided else 1
-    (given, taken), *_ = model.card["state"].items()
-    book = task.codebook.astype(np.float32)
-    style = np.zeros((nets, draws, len(task.profile)), np.float32)
-    style[0] = task.profile
-    style = style.reshape(nets * draws, -1)
-    states = np.repeat(state[:nets], draws, axis=0)
-    previous = np.zeros((draws, GRID_BITS), np.float32)
-    if begin and not task.silent[begin - 1]:
-        previous[:] = book[before[begin - 1]]
-    codes = np.zeros((draws, end - begin), np.int64)
-    play, loud = [], []
-    for unit in range(begin, end + 1):
-        # One step more tells how the last unit is played; its features do not matter.
-        heard = np.repeat(task.features[[min(unit, len(task.features) - 1)]], nets * draws, axis=0)
-        out = model(previous=np.tile(previous, (nets, 1)), style=style, features=heard, **{taken: states})
-        if unit > begin:
-            play.append(out["performance"][:draws])
-            loud.append(_guided(out["loudness"], draws, strength, guided))
-        if unit == end:
-            break
-        states = out[given]
-        if task.silent[unit]:
-            previous = np.zeros_like(previous)
-            continue
-        first = int(task.same_as[unit])
-        if first >= 0:
-            codes[:, unit - begin] = codes[:, first - begin] if first >= begin else before[first]
-        else:
-            logits = _guided(out["pattern"], draws, strength, guided) + task.tilt[unit]
-            codes[:, unit - begin] = draw(logits, temperature, rng)
-        previous = book[codes[:, unit - begin]]
-    played = np.stack(play, axis=1).reshape(draws, end - begin, 2, UNIT_STEPS, len(CLASSES))
-    logits = np.stack(loud, axis=1).reshape(draws, end - begin, -1, LOUDNESS_CLASSES)
-    both = states.reshape(nets, draws, -1)
-    return _Written(
-        codes,
-        velocities(played[:, :, 0], draw(logits, temperature, rng)),
-        np.clip(np.round(played[:, :, 1].astype(np.float64), 2), -0.5, 0.5),
-        (both[0], both[-1]),
-    )
+def _taken_over(found: Drafts, same_as: np.ndarray, velocity: np.ndarray, offset: np.ndarray) -> Drafts:
+    """The drafts with units that are taken over from an earlier bar played as they were."""
+    taken = np.flatnonzero(same_as[found.begin : found.end] >= 0)
+    if not len(taken):
+        return found
+    first = same_as[found.begin + taken]
+    played = {name: getattr(found, name).copy() for name in ("velocity", "offset")}
+    played["velocity"][:, taken], played["offset"][:, taken] = velocity[first], offset[first]
+    return replace(found, **played)
 
 
-def _guided(rows: np.ndarray, draws: int, strength: float, guided: bool) -> np.ndarray:
-    """Logits of the draws, moved away from those without the style where both were asked."""
-    if not guided:
-        return rows
-    styled, plain = rows[:draws], rows[draws:]
-    return plain + strength * (styled - plain)
+@dataclass(frozen=True)
+class _Player:
+    """The network with all that its draws go by."""
+
+    model: Model
+    task: Task
+    temperature: float
+    strength: float
+    rng: np.random.Generator
+
+    def draw(
+        self,
+        begin: int,
+        end: int,
+        before: np.ndarray,
+        state: np.ndarray,
+        draws: int,
+        lacks: tuple[np.ndarray, np.ndarray],
+    ) -> Drafts:
+        """Draws of the units `begin` to `end`, after the patterns `before` and from the two states (2,
+        hidden); `lacks`: see `Judge.lacks`.
+        """
+        task = self.task
+        beat = in_pairs(task.grid)[0] % SPAN_BEATS
+        nets = 2 if self.strength != 1 else 1
+        (given, taken), *_ = self.model.card["state"].items()
+        book = task.codebook.astype(np.float32)
+        style = np.zeros((nets, draws, PROFILE), np.float32)
+        style[0] = task.profile
+        style = style.reshape(nets * draws, -1)
+        states = np.repeat(state[:nets], draws, axis=0)
+        previous = np.zeros((draws, GRID_BITS), np.float32)
+        if begin and not task.silent[begin - 1]:
+            previous[:] = book[before[begin - 1]]
+        codes = np.zeros((draws, end - begin), np.int64)
+        play, loud = [], []
+        for unit in range(begin, end + 1):
+            # One step more tells how the last unit is played; its features do not matter.
+            heard = np.repeat(task.features[[min(unit, len(task.features) - 1)]], nets * draws, axis=0)
+            out = self.model(
+                previous=np.tile(previous, (nets, 1)), style=style, features=heard, **{taken: states}
+            )
+            if unit > begin:
+                play.append(out["performance"][:draws])
+                loud.append(self._guided(out["loudness"], draws))
+            if unit == end:
+                break
+            states = out[given]
+            if task.silent[unit]:
+                previous = np.zeros_like(previous)
+                continue
+            if task.same_as[unit] >= 0:
+                codes[:, unit - begin] = before[task.same_as[unit]]
+            else:
+                logits = self._guided(out["pattern"], draws) + task.tilt[unit] + lacks[0][beat[unit]]
+                codes[:, unit - begin] = draw(logits, self.temperature, self.rng)
+            previous = book[codes[:, unit - begin]]
+        played = np.stack(play, axis=1).reshape(draws, end - begin, 2, UNIT_STEPS, len(CLASSES))
+        place = beat[begin:end, None, None] * _SIXTHS + _sixth_of_limb(task.codebook)[codes]
+        logits = np.stack(loud, axis=1).reshape(draws, end - begin, -1, LOUDNESS_CLASSES)
+        logits = logits + (task.loudness + lacks[1])[place % len(task.loudness)].reshape(logits.shape)
+        both = states.reshape(nets, draws, -1)
+        return Drafts(
+            begin,
+            end,
+            codes,
+            velocities(played[:, :, 0], draw(logits, self.temperature, self.rng)),
+            np.clip(np.round(played[:, :, 1].astype(np.float64), 2), -0.5, 0.5),
+            (both[0], both[-1]),
+        )
+
+    def _guided(self, rows: np.ndarray, draws: int) -> np.ndarray:
+        """Logits of the draws, moved away from those without the style where both were asked."""
+        if self.strength == 1:
+            return rows
+        styled, plain = rows[:draws], rows[draws:]
+        return plain + self.strength * (styled - plain)
 
 
-def _histograms(task: Task, begin: int, end: int, found: _Written, k: int) -> np.ndarray:
-    """Counts (PROFILE,) of one draw: place by drum and place by velocity, as `segue.metrics.style` counts
-    them.
+def _sixth_of_limb(codebook: np.ndarray) -> np.ndarray:
+    """The sixth of the beat in which each limb first strikes in each quarter of it, int64 (patterns, 4,
+    LIMBS); where it rests, that of the quarter's first step.
     """
-    hits = task.codebook[found.codes[k]].reshape(end - begin, BEAT_STEPS, len(CLASSES))
-    unit, step, drum = np.nonzero(hits & ~task.silent[begin:end, None, None])
-    beat = in_pairs(task.grid)[0][begin:end][unit]
-    place = (beat * BEAT_STEPS + step) % (SPAN_BEATS * BEAT_STEPS)
-    velocity = found.velocity[k][unit, CELL_OF_STEP[step], drum]
-    # Sixths of a beat: a late twelfth belongs to the next one.
-    sixth = (place + 1) // 2 % (SPAN_BEATS * BEAT_STEPS // 2)
-    drums = np.bincount(place * len(CLASSES) + drum, minlength=DRUM_BINS)
-    loud = np.bincount(sixth * VELOCITY_BINS + velocity // 16, minlength=len(task.profile) - DRUM_BINS)
-    return np.concatenate([on_beats(drums), loud]).astype(np.float64)
+    hits = hits_of(codebook) > 0
+    limbs = np.stack([hits[:, :, limb == LIMB_OF_CLASS].any(axis=2) for limb in range(LIMBS)], axis=2)
+    parts = [np.flatnonzero(cell == CELL_OF_STEP) for cell in range(UNIT_STEPS)]
+    return np.stack([(steps[limbs[:, steps].argmax(axis=1)] + 1) // 2 for steps in parts], axis=1)
 
 
-def _worth(
-    task: Task, begin: int, end: int, found: _Written, counts: np.ndarray, target: np.ndarray, follow: bool
-) -> np.ndarray:
-    """How good each draw is, (draws,): `counts` (draws, PROFILE) with the draw added."""
-    total = np.zeros(len(counts))
-    for part in (slice(0, DRUM_BINS), slice(DRUM_BINS, None)):
-        size = np.linalg.norm(counts[:, part], axis=1) * np.linalg.norm(target[part])
-        total += counts[:, part] @ target[part] / np.maximum(size, 1e-9)
-    if follow:
-        rows = np.arange(begin, end)
-        total += _CONTENT * task.likeness[rows, found.codes].mean(axis=1)
-    return total
+class Judge:
+    """Compares the drafts of a bar, and remembers the figures of what was kept."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.hits = hits_of(task.codebook) > 0
+        self.once = struck_once(task.codebook)
+        self.read, _ = read_patterns(task.codebook, task.swung)
+        target = np.square(task.profile.astype(np.float64))
+        drums, loudness = on_beats(target[:DRUM_BINS]), target[DRUM_BINS:]
+        self.target = [part / max(float(np.linalg.norm(part)), 1e-9) for part in (drums, loudness)]
+        self.counts = [np.zeros_like(part) for part in self.target]
+        self.written = self.wished = 0.0
+
+    def lacks(self) -> tuple[np.ndarray, np.ndarray]:
+        """Nats that patterns on each beat (4, patterns) and loudness classes at each place (24, 8) gain by
+        what the style has and what was kept lacks: the slope of the two cosines.
+        """
+        slopes = []
+        for wanted, counts in zip(self.target, self.counts, strict=True):
+            unit = counts / max(float(np.linalg.norm(counts)), 1e-9)
+            slopes.append(wanted - float(wanted @ unit) * unit)
+        patterns = np.round(by_beat(slopes[0]) @ self.once.T, 4)
+        return _LACK * patterns, _LACK_LOUDNESS * np.round(slopes[1], 4).reshape(-1, VELOCITY_BINS)
+
+    def keep(self, found: Drafts) -> int:
+        """The best of the drafts, which is counted from now on."""
+        bar = slice(found.begin, found.end)
+        hits = self.hits[found.codes] & ~self.task.silent[bar, None, None]
+        added = self._histograms(found, hits)
+        written = self.written + hits.sum(axis=(1, 2, 3))
+        self.wished += float(self.task.wished[bar][~self.task.silent[bar]].sum())
+        worth = -_DENSITY * np.abs(np.log((written + 1) / (self.wished + 1)))
+        for wanted, counts, new in zip(self.target, self.counts, added, strict=True):
+            worth = worth + _cosines(counts + new, wanted)
+        if self.task.follow:
+            worth = worth + _CONTENT * self._content(found)
+        best = int(np.round(worth, 6).argmax())
+        self.counts = [counts + new[best] for counts, new in zip(self.counts, added, strict=True)]
+        self.written = float(written[best])
+        return best
+
+    def _histograms(self, found: Drafts, hits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Counts of every draft as `segue.metrics.style` has them: place by drum (draws, DRUM_BINS), what
+        lies a twelfth beside a beat on it, and place by velocity (draws, 192).
+        """
+        draws = len(hits)
+        number, unit, step, drum = np.nonzero(hits)
+        place = in_pairs(self.task.grid)[0][found.begin + unit] * BEAT_STEPS + step
+        velocity = found.velocity[number, unit, CELL_OF_STEP[step], drum]
+        sixth = (place + 1) // 2 % (_PLACES // 2)
+        drums = (number * _PLACES + place % _PLACES) * len(CLASSES) + drum
+        loud = (number * (_PLACES // 2) + sixth) * VELOCITY_BINS + velocity // 16
+        sizes = (DRUM_BINS, PROFILE - DRUM_BINS)
+        counts = [
+            np.bincount(index, minlength=draws * size).reshape(draws, size).astype(np.float64)
+            for index, size in zip((drums, loud), sizes, strict=True)
+        ]
+        return on_beats(counts[0]), counts[1]
+
+    def _content(self, found: Drafts) -> np.ndarray:
+        """Cosine between the source's bar and that of each draft, (draws,)."""
+        bar = slice(found.begin, found.end)
+        read = self.read[found.codes] * ~self.task.silent[bar, None, None]
+        sounds = read[:, :, :UNIT_STEPS].copy()
+        sounds[:, 1:, 0] += read[:, :-1, UNIT_STEPS]
+        source = self.task.source[bar].ravel()
+        return _cosines(sounds.reshape(len(sounds), -1), source / max(float(np.linalg.norm(source)), 1e-9))
+
+
+def _cosines(rows: np.ndarray, unit: np.ndarray) -> np.ndarray:
+    """Cosine of each row (n, size) with a unit vector (size,)."""
+    return rows @ unit / np.maximum(np.linalg.norm(rows, axis=1), 1e-9)

@@ -11,22 +11,18 @@ from segue.runtime import Model
 from segue.score import TICKS_PER_QUARTER, Score, meters_from_zero, seconds_per_tick
 from segue.stage import Record, Settings
 from segue.transfer.drum_search import Task, write_drums
+from segue.transfer.drum_tilt import GROUPS, agreement, controls, telling, telling_loudness
 from segue.transfer.ensemble import join
 from segue.transfer.form import phrases_to_replay
 from segue.transfer.grid import Grid, beat_grid, grid_phase, in_pairs
 from segue.transfer.kit import (
-    BEAT_STEPS,
     CLASS_OF_PITCH,
-    CLASSES,
-    DRUM_BINS,
     GRID_BITS,
     SKELETON_COLUMNS,
-    SNARE,
     STYLES,
     blend_profiles,
     hit_grid,
     hits_to_notes,
-    on_beats,
     profile_is_swung,
     sixteenths,
     style_profile,
@@ -35,15 +31,11 @@ from segue.transfer.kit import (
 )
 from segue.transfer.patterns import unpack_patterns
 
-#: Kick; snare and toms; hats and cymbals, over CLASSES.
-_GROUPS = np.eye(3)[[0, 1, 2, 2, 1, 1, 1, 2, 2]]
-#: Nats by which a pattern is favoured that sounds like the source's beat, always and at intensity 0.
-_LIKENESS, _LIKENESS_PULL = 1.0, 6.0
-#: Nats by which what is telling of a style is favoured; hits this rare everywhere tell nothing, and the most
-#: that one tells.
-_TELLING, _RARE, _MOST_TELLING = 1.3, 3e-4, 1.5
-#: Nats a standard deviation over the patterns at either end of a control.
-_CONTROL = 1.5
+#: Nats by which a pattern is favoured by what it adds to the cosine with the source's bar: where the source's
+#: skeleton is kept, and more as intensity goes to 0.
+_AGREEMENT, _AGREEMENT_PULL = 48.0, 48.0
+#: Nats by which hits, and loudness, are favoured that are telling of the style.
+_TELLING, _TELLING_LOUDNESS = 1.6, 3.0
 
 Replayed = tuple[Score, list[dict[str, Any]], dict[str, Any]]
 
@@ -108,8 +100,8 @@ def play_style(
     rng: np.random.Generator,
     profile: np.ndarray | None,
 ) -> tuple[np.ndarray, dict[str, Any]]:
-    """NOTE array of new drums where the kit notes `source` sound, and how many bars were played and
-    repeated.
+    """NOTE array of new drums where the kit notes `source` sound; and a report: how many bars were played and
+    repeated, and hits a beat in the bars that sound.
     """
     target = named_style(model, settings["drum_style"]) if profile is None else profile
     intensity = settings["intensity"]
@@ -117,70 +109,40 @@ def play_style(
         target = blend_profiles([(target, intensity), (style_profile(source, grid), 1 - intensity)])
     heard = sixteenths(hit_grid(source, grid)[..., 0])
     tempo = 60.0 / (seconds_per_tick(score, grid.unit_tick[:-1]) * TICKS_PER_QUARTER)
+    follow = bool(settings["drum_skeleton"])
     features = unit_features(heard, grid, tempo)
-    if not settings["drum_skeleton"]:
+    if not follow:
         features[:, SKELETON_COLUMNS] = 0
     struck = heard > 0
     bar_sounds = np.bincount(grid.unit_bar, struck.any(axis=(1, 2)), minlength=grid.bars) > 0
-    silent = ~bar_sounds[grid.unit_bar]
     alike = repeated_units(struck, grid)
     codebook = unpack_patterns(model.card["patterns"]["pattern"], GRID_BITS)
-    likeness = _likeness(struck, codebook, profile_is_swung(target))
-    pull = _LIKENESS * settings["drum_skeleton"] + _LIKENESS_PULL * (1 - intensity)
-    own = _telling(target, model, codebook)[in_pairs(grid)[0] % 4]
-    tilt = pull * likeness + _TELLING * intensity * own + _controls(codebook, settings)
-    task = Task(features, target, codebook, tilt.astype(np.float32), likeness, silent, alike, grid)
-    onsets, velocity, offset = write_drums(
-        model, task, settings["temperature"], settings["strength"], bool(settings["drum_skeleton"]), rng
+    known = [named_style(model, name) for name in STYLES]
+    groups, swung = struck @ GROUPS, profile_is_swung(target)
+    pull = _AGREEMENT * follow + _AGREEMENT_PULL * (1 - intensity)
+    own = telling(target, known, codebook)[in_pairs(grid)[0] % 4]
+    tilt = pull * agreement(groups, codebook, grid, swung) + _TELLING * intensity * own
+    task = Task(
+        features=features,
+        profile=target,
+        codebook=codebook,
+        tilt=(tilt + controls(codebook, settings)).astype(np.float32),
+        loudness=_TELLING_LOUDNESS * intensity * telling_loudness(target, known),
+        source=groups,
+        swung=swung,
+        follow=follow,
+        wished=struck.sum(axis=(1, 2)) * 2.0 ** settings["density"],
+        silent=~bar_sounds[grid.unit_bar],
+        same_as=alike,
+        grid=grid,
     )
+    onsets, velocity, offset = write_drums(model, task, settings["temperature"], settings["strength"], rng)
     notes = hits_to_notes(onsets, velocity, offset, grid)
     repeated = len(np.unique(grid.unit_bar[alike >= 0]))
-    return notes, {"bars": {"replayed": int(bar_sounds.sum()), "of": grid.bars, "repeated": repeated}}
-
-
-def _likeness(struck: np.ndarray, codebook: np.ndarray, swung: bool) -> np.ndarray:
-    """How much each pattern sounds like the source's beat: cosines of hits by sixteenth in three groups of
-    drums, float64 (units, patterns); rounded, and 0 where one of them is silent.
-    """
-    hits = codebook.reshape(-1, BEAT_STEPS, len(CLASSES)).astype(np.float64)
-    # An empty beat after each pattern takes what belongs to the next one.
-    apart = np.stack([hits, np.zeros_like(hits)], axis=1).reshape(-1, *hits.shape[1:])
-    parts = (struck.astype(float), sixteenths(apart, swung)[::2])
-    units = [(part @ _GROUPS).reshape(len(part), -1) for part in parts]
-    a, b = (part / np.maximum(np.linalg.norm(part, axis=1, keepdims=True), 1e-9) for part in units)
-    return np.round(a @ b.T, 4)
-
-
-def _telling(profile: np.ndarray, model: Model, codebook: np.ndarray) -> np.ndarray:
-    """How telling each pattern is of the style on each beat of a bar of four, (4, patterns): the sum over its
-    hits of the log ratio of how often the style and how often all known styles strike this drum there.
-    """
-    counts = [on_beats(np.square(p[:DRUM_BINS].astype(np.float64))) for p in (profile, *_known(model))]
-    here, anywhere = (c.reshape(4, -1) + _RARE for c in (counts[0], np.mean(counts[1:], axis=0)))
-    ratio = np.clip(np.log(here / anywhere), -_MOST_TELLING, _MOST_TELLING).reshape(4, BEAT_STEPS, -1)
-    ratio[:, 1], ratio[:, -1] = ratio[:, 0], np.roll(ratio[:, 0], -1, axis=0)
-    return np.round(ratio.reshape(4, -1) @ codebook.T.astype(np.float64), 4)
-
-
-def _known(model: Model) -> list[np.ndarray]:
-    return [named_style(model, name) for name in STYLES]
-
-
-def _controls(codebook: np.ndarray, settings: Settings) -> np.ndarray:
-    """What the controls (-1..1) add to the logit of each pattern, (patterns,): nats by standard deviations of
-    hits, of hits finer than eighths and of different drums, and of kicks and snares off the beat less those
-    on it. The latter
-    two are counted beside the number of hits, so that they do not merely add notes.
-    """
-    hits = codebook.reshape(-1, BEAT_STEPS, len(CLASSES)).astype(np.float64)
-    count = hits.sum(axis=(1, 2))
-    fine = np.delete(hits, [0, 6, 8], axis=1).sum(axis=(1, 2)) + hits.any(axis=1).sum(axis=1)
-    strong = hits[:, :, : SNARE + 1].sum(axis=2)
-    off = strong[:, 2:11].sum(axis=1) - strong[:, :2].sum(axis=1)
-    slope = [float(np.cov(count, part)[0, 1] / count.var(ddof=1)) for part in (fine, off)]
-    rows = [count, fine - slope[0] * count, off - slope[1] * count]
-    wanted = [settings[name] for name in ("density", "complexity", "syncopation")]
-    return _CONTROL * sum(w * (r - r.mean()) / r.std() for w, r in zip(wanted, rows, strict=True))
+    bars = {"replayed": int(bar_sounds.sum()), "of": grid.bars, "repeated": repeated}
+    units = max(int(bar_sounds[grid.unit_bar].sum()), 1)
+    density = [round(len(part) / units, 2) for part in (source, notes)]
+    return notes, {"bars": bars, "hits_a_beat": dict(zip(("source", "written"), density, strict=True))}
 
 
 def repeated_units(struck: np.ndarray, grid: Grid) -> np.ndarray:

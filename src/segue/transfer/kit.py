@@ -65,6 +65,9 @@ _SIXTEENTH = np.array([[0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3, 4], [0, 0, 1, 1, 1, 1, 
 #: Where each step lies in a dotted beat, in its twelfths: four straight sixteenths are played as a shuffle.
 _COMPOUND_STEP = np.array([0, 1, 4, 4, 4, 8, 8, 8, 8, 10, 10, 11])
 
+#: Share of swung eighths off the beat from which a style is read as swung.
+_SWUNG_SHARE = 0.3
+
 #: Sizes of the two histograms of a profile.
 DRUM_BINS, _VELOCITY_BINS = 48 * len(CLASSES), 24 * 8
 PROFILE = DRUM_BINS + _VELOCITY_BINS
@@ -132,9 +135,12 @@ def is_swung(hits: np.ndarray) -> bool:
 
 
 def profile_is_swung(profile: np.ndarray) -> bool:
-    """`is_swung` of the recordings behind a profile."""
+    """Whether what is played in the style is read as swung: three tenths of what lies off the beat (see
+    `is_swung`) are swung eighths, as where some of the recordings behind a profile swing.
+    """
     count = np.square(profile[:DRUM_BINS]).reshape(-1, BEAT_STEPS, len(CLASSES)).sum(axis=(0, 2))
-    return bool(count[[7, 8]].sum() > count[[3, 5, 6, 9]].sum())
+    swung, straight = count[[7, 8]].sum(), count[[3, 5, 6, 9]].sum()
+    return bool(swung > _SWUNG_SHARE * (swung + straight))
 
 
 def sixteenths(hits: np.ndarray, swung: bool | None = None) -> np.ndarray:

@@ -41,8 +41,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "skeleton withheld": {"drum_skeleton": False},
     "temperature 0": {"temperature": 0.0},
     "strength 1": {"strength": 1.0},
+    "intensity 0.9": {"intensity": 0.9},
     "intensity 0.8": {"intensity": 0.8},
     "intensity 0.6": {"intensity": 0.6},
+    "intensity 0.4": {"intensity": 0.4},
 }
 PROSE = (Path(__file__).parent / "card.md").read_text(encoding="utf-8")
 
@@ -70,6 +72,28 @@ def points(summary: dict[str, Any]) -> dict[str, dict[str, float]]:
     return {kind: {k: summary[kind][k] for k in ("content", "fit")} for kind in KINDS}
 
 
+def variant(found: Measurement) -> dict[str, Any]:
+    """What the card says of transfers under other settings: the point, how it stands against the template,
+    and S of each way.
+    """
+    entry, pair = found.plane().summary(all_together)["all"], found.pair(*PAIRS[0])
+    return {
+        "transfer": {k: entry["transfer"][k] for k in ("content", "fit")},
+        "over_template": entry["over_template"],
+        "S": {way: v["S"] for way, v in pair.items() if isinstance(v, dict)},
+    }
+
+
+def variant_row(name: str, found: dict[str, Any]) -> str:
+    """A row of the card's table of settings."""
+    cells = [found["transfer"][k] for k in ("content", "fit")]
+    cells += [
+        f"{d[0]:+.3f} [{d[1]:+.3f}, {d[2]:+.3f}]"
+        for d in (found["over_template"][k] for k in ("content", "fit"))
+    ]
+    return "| " + " | ".join(str(c) for c in [name, *cells, *found["S"].values()]) + " |"
+
+
 def main() -> None:
     """The whole of it."""
     args = prepare("drums-style")
@@ -90,10 +114,8 @@ def main() -> None:
     every, pair, cost = found.all_styles(), found.pair(*PAIRS[0]), found.cost()
     copies = {style: [e["written"], e["held out"]] for style, e in found.copies().items()}
     selves = {s: [e["density_change"], *e["probability"]] for s, e in found.selves().items()}
-    others = {
-        name: points(measured(pieces, model, **s).plane().summary(all_together)["all"])
-        for name, s in VARIANTS.items()
-    }
+    others = {"as it is": variant(found)}
+    others |= {name: variant(measured(pieces, model, **s)) for name, s in VARIANTS.items()}
     latency = {backend: step_latency_ms(Model(args.run / "draft", backend)) for backend in ("onnx", "tflite")}
     print(json.dumps([overall, every, pair, cost, copies, selves, others, latency], indent=1), flush=True)
     transfer = overall["transfer"]
@@ -117,7 +139,7 @@ def main() -> None:
             "all_styles": every,
             "copied_bars_written_and_held_out": copies,
             "own_style_density_change_and_opinion": selves,
-            **{name.replace(" ", "_"): p for name, p in others.items()},
+            **{name.replace(" ", "_"): others[name] for name in VARIANTS},
         },
         "training": {"command": COMMAND, "seconds": seconds, "seed": args.seed},
         "latency_ms": {"per_beat": latency, "per_4_bars": cost["mean"]},
@@ -154,10 +176,9 @@ def main() -> None:
         every=every,
         taken=", ".join(f"{k} {v}" for k, v in every["taken_for_target"].items()),
         copies=", ".join(f"{k} {100 * a:.1f} % ({100 * b:.1f} %)" for k, (a, b) in copies.items()),
+        opinions=", ".join(f"{k} {v[1]:.2f} to {v[2]:.2f}" for k, v in selves.items()),
         selves=", ".join(f"{k} {100 * v[0]:+.0f} %" for k, v in selves.items()),
-        variants="\n".join(
-            f"| {n} | {p['transfer']['content']} | {p['transfer']['fit']} |" for n, p in others.items()
-        ),
+        variants="\n".join(variant_row(n, p) for n, p in others.items()),
         cost=cost,
         **latency,
     )

@@ -11,13 +11,12 @@ import pytest
 import yaml
 
 import segue.transfer
-from segue.metrics.style import rhythm_groups, rhythm_similarity
+from segue.metrics.style import DRUM_GROUPS, rhythm_groups, rhythm_similarity
 from segue.midi import read_midi
 from segue.runtime import load_model
 from segue.score import DRUM_CHANNEL, Meter, Score, Tempo, Track
 from segue.transfer.drum_search import DRAWS, Drafts, Judge, Task, write_drums
 from segue.transfer.drum_tilt import (
-    GROUPS,
     agreement,
     read_patterns,
     struck_once,
@@ -93,7 +92,7 @@ def task_of(book, played, swung=False, **changes):
     """A task over whole bars whose source plays the patterns `played` (units,) of `book`."""
     book = np.array(book)
     hits = book[played].reshape(len(played), 12, -1)
-    source = sixteenths(hits, False).astype(float) @ GROUPS
+    source = sixteenths(hits, False).astype(float) @ DRUM_GROUPS
     grid = grid_of(len(played) // 4)
     notes = hits_to_notes(hits, np.full((*source.shape[:2], 9), 90), np.zeros((*source.shape[:2], 9)), grid)
     fields = {

@@ -371,6 +371,10 @@ def pitch_class_mask(chord: Chord) -> np.ndarray:
     return mask
 
 
+#: The pitch classes of the 24 major and minor triads, by majmin class: bool, shape (24, 12).
+TRIAD_MASKS = np.stack([pitch_class_mask(chord_of_majmin_class(i)) for i in range(NO_CHORD_CLASS)])
+
+
 def chords_of_record(record: Mapping[str, Any]) -> tuple[np.ndarray, list[Chord]]:
     """The chords of a piece's record: start ticks, int64, shape (n,), ascending, and the chords.
 

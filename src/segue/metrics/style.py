@@ -34,7 +34,7 @@ VELOCITY_BINS = 8
 DRUM_BINS_PER_BEAT = 12
 
 #: Kick; snare and toms; hats and cymbals, over the nine classes of `segue.transfer.kit`.
-_DRUM_GROUPS = np.array([0, 1, 2, 2, 1, 1, 1, 2, 2])
+DRUM_GROUPS = np.eye(3)[[0, 1, 2, 2, 1, 1, 1, 2, 2]]
 
 
 def cosine(a: np.ndarray, b: np.ndarray) -> float:
@@ -126,7 +126,7 @@ def velocity_histogram(position_beat: np.ndarray, velocity: np.ndarray) -> np.nd
 
 def drum_histogram(position_beat: np.ndarray, drum: np.ndarray) -> np.ndarray:
     """Onset by drum, counts (48, 9): place in the bar in twelfths of a beat (nearest) by class 0..8."""
-    out = np.zeros((SPAN_BEATS * DRUM_BINS_PER_BEAT, len(_DRUM_GROUPS)))
+    out = np.zeros((SPAN_BEATS * DRUM_BINS_PER_BEAT, len(DRUM_GROUPS)))
     np.add.at(out, (_place(position_beat, DRUM_BINS_PER_BEAT), np.asarray(drum, np.int64)), 1)
     return out
 
@@ -135,7 +135,7 @@ def rhythm_groups(grid: np.ndarray) -> np.ndarray:
     """Hits of kick, snare and toms, hats and cymbals of each bar of a grid (bars, steps, 9): counts
     (bars, steps * 3).
     """
-    return (grid.astype(float) @ np.eye(3)[_DRUM_GROUPS]).reshape(len(grid), -1)
+    return (grid.astype(float) @ DRUM_GROUPS).reshape(len(grid), -1)
 
 
 def rhythm_similarity(a: np.ndarray, b: np.ndarray) -> float:

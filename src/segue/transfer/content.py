@@ -11,12 +11,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from segue.chords import NO_CHORD_CLASS, Chord, chord_of_majmin_class, nearest_majmin_class, pitch_class_mask
+from segue.chords import TRIAD_MASKS, Chord, nearest_majmin_class, pitch_class_mask
 from segue.score import TICKS_PER_QUARTER
 from segue.transfer.grid import PITCHED_STEPS, PITCHED_TICKS, Grid
 from segue.transfer.slots import DEGREES, Key, intervals_of
 
-_TRIADS = np.stack([pitch_class_mask(chord_of_majmin_class(i)) for i in range(NO_CHORD_CLASS)]) / np.sqrt(3)
+_TRIADS = TRIAD_MASKS / np.sqrt(3)
 #: Nats by which a pattern is favoured for each unit of clearness, and the clearness below which nothing more
 #: is lost, and above which nothing more is gained: a chord that is clear leaves room for passing notes.
 #: Tuned on validation pieces.

@@ -135,15 +135,17 @@ def _taken_over(found: Drafts, same_as: np.ndarray, velocity: np.ndarray, offset
     return replace(found, **played)
 
 
-@dataclass(frozen=True)
 class _Player:
     """The network with all that its draws go by."""
 
-    model: Model
-    task: Task
-    temperature: float
-    strength: float
-    rng: np.random.Generator
+    def __init__(
+        self, model: Model, task: Task, temperature: float, strength: float, rng: np.random.Generator
+    ) -> None:
+        self.model, self.task, self.rng = model, task, rng
+        self.temperature, self.strength = temperature, strength
+        self.book = task.codebook.astype(np.float32)
+        self.sixth = _sixth_of_limb(task.codebook)
+        self.beat = in_pairs(task.grid)[0] % SPAN_BEATS
 
     def draw(
         self,
@@ -157,11 +159,9 @@ class _Player:
         """Draws of the units `begin` to `end`, after the patterns `before` and from the two states (2,
         hidden); `lacks`: see `Judge.lacks`.
         """
-        task = self.task
-        beat = in_pairs(task.grid)[0] % SPAN_BEATS
+        task, book, beat = self.task, self.book, self.beat
         nets = 2 if self.strength != 1 else 1
         (given, taken), *_ = self.model.card["state"].items()
-        book = task.codebook.astype(np.float32)
         style = np.zeros((nets, draws, PROFILE), np.float32)
         style[0] = task.profile
         style = style.reshape(nets * draws, -1)
@@ -193,7 +193,7 @@ class _Player:
                 codes[:, unit - begin] = draw(logits, self.temperature, self.rng)
             previous = book[codes[:, unit - begin]]
         played = np.stack(play, axis=1).reshape(draws, end - begin, 2, UNIT_STEPS, len(CLASSES))
-        place = beat[begin:end, None, None] * _SIXTHS + _sixth_of_limb(task.codebook)[codes]
+        place = beat[begin:end, None, None] * _SIXTHS + self.sixth[codes]
         logits = np.stack(loud, axis=1).reshape(draws, end - begin, -1, LOUDNESS_CLASSES)
         logits = logits + (task.loudness + lacks[1])[place % len(task.loudness)].reshape(logits.shape)
         both = states.reshape(nets, draws, -1)
@@ -229,6 +229,7 @@ class Judge:
 
     def __init__(self, task: Task) -> None:
         self.task = task
+        self.beat = in_pairs(task.grid)[0]
         self.hits = hits_of(task.codebook) > 0
         self.once = struck_once(task.codebook)
         self.read, _ = read_patterns(task.codebook, task.swung)
@@ -272,7 +273,7 @@ class Judge:
         """
         draws = len(hits)
         number, unit, step, drum = np.nonzero(hits)
-        place = in_pairs(self.task.grid)[0][found.begin + unit] * BEAT_STEPS + step
+        place = self.beat[found.begin + unit] * BEAT_STEPS + step
         velocity = found.velocity[number, unit, CELL_OF_STEP[step], drum]
         sixth = (place + 1) // 2 % (_PLACES // 2)
         drums = (number * _PLACES + place % _PLACES) * len(CLASSES) + drum

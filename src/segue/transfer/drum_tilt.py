@@ -11,12 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from segue.metrics.style import VELOCITY_BINS
+from segue.metrics.style import DRUM_GROUPS, VELOCITY_BINS
 from segue.transfer.grid import UNIT_STEPS, Grid
 from segue.transfer.kit import BEAT_STEPS, CLASSES, DRUM_BINS, SNARE, on_beats, sixteenths
 
-#: Kick; snare and toms; hats and cymbals, over CLASSES.
-GROUPS = np.eye(3)[[0, 1, 2, 2, 1, 1, 1, 2, 2]]
 #: Shares of hits this small everywhere tell nothing of a style (places by drum; places by velocity), and the
 #: most nats that one hit tells.
 _RARE, _RARE_LOUDNESS, _MOST_TELLING = 3e-4, 1e-3, 1.5
@@ -48,7 +46,7 @@ def read_patterns(codebook: np.ndarray, swung: bool) -> tuple[np.ndarray, np.nda
     hits = hits_of(codebook)
     apart = np.stack([hits, np.zeros_like(hits)], axis=1).reshape(-1, *hits.shape[1:])
     read = sixteenths(apart, swung).reshape(len(hits), 2 * UNIT_STEPS, -1)[:, : UNIT_STEPS + 1]
-    return read @ GROUPS, hits.sum(axis=(1, 2)) - read.sum(axis=(1, 2))
+    return read @ DRUM_GROUPS, hits.sum(axis=(1, 2)) - read.sum(axis=(1, 2))
 
 
 def agreement(source: np.ndarray, codebook: np.ndarray, grid: Grid, swung: bool) -> np.ndarray:

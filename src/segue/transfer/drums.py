@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from segue.metrics.style import DRUM_GROUPS
 from segue.runtime import Model
 from segue.score import TICKS_PER_QUARTER, Score, meters_from_zero, seconds_per_tick
 from segue.stage import Record, Settings
 from segue.transfer.drum_search import Task, write_drums
-from segue.transfer.drum_tilt import GROUPS, agreement, controls, telling, telling_loudness
+from segue.transfer.drum_tilt import agreement, controls, telling, telling_loudness
 from segue.transfer.ensemble import join
 from segue.transfer.form import phrases_to_replay
 from segue.transfer.grid import Grid, beat_grid, grid_phase, in_pairs
@@ -118,7 +119,7 @@ def play_style(
     alike = repeated_units(struck, grid)
     codebook = unpack_patterns(model.card["patterns"]["pattern"], GRID_BITS)
     known = [named_style(model, name) for name in STYLES]
-    groups, swung = struck @ GROUPS, profile_is_swung(target)
+    groups, swung = struck @ DRUM_GROUPS, profile_is_swung(target)
     pull = _AGREEMENT * follow + _AGREEMENT_PULL * (1 - intensity)
     own = telling(target, known, codebook)[in_pairs(grid)[0] % 4]
     tilt = pull * agreement(groups, codebook, grid, swung) + _TELLING * intensity * own

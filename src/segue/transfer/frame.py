@@ -18,6 +18,7 @@ from segue.chords import Chord, chords_of_record
 from segue.score import TICKS_PER_QUARTER, Meter, Score, meters_from_zero
 from segue.stage import Record
 from segue.transfer.ensemble import join
+from segue.transfer.paths import steadiest_path
 
 #: How far beside the beat a chord that changes on it may begin, in beats.
 _ON_BEAT = 1 / 16
@@ -27,20 +28,15 @@ _LONGEST, _CUT = 8.0, 12.0
 _BARS = (4, 3)
 
 
-def beats_late(score: Score, notes: np.ndarray) -> int:
-    """How many ticks after the file's beats the beats of `notes` (a NOTE array) come; 0 where they agree."""
-    grid = beat_grid(score, max(score.last_tick, 1))
-    return round(phase_of(notes, grid) * int(np.median(np.diff(grid.ticks))))
-
-
 def late_beat(score: Score, notes: np.ndarray, starts: np.ndarray) -> int:
-    """`beats_late` where most of the chords, which begin at `starts` (chords,), change on these beats; else
-    0.
+    """How many ticks after the file's beats the beats of `notes` (a NOTE array) come; 0 where they agree, and
+    where chords, which begin at `starts` (chords, may be none), mostly change on other beats.
     """
-    late = beats_late(score, notes)
-    length = int(np.median(np.diff(beat_grid(score, max(score.last_tick, 1)).ticks)))
+    grid = beat_grid(score, max(score.last_tick, 1))
+    length = int(np.median(np.diff(grid.ticks)))
+    late = round(phase_of(notes, grid) * length)
     beside = (starts - late + length // 2) % length - length // 2
-    return late if len(starts) and np.mean(np.abs(beside) <= _ON_BEAT * length) > 0.5 else 0
+    return 0 if len(starts) and np.mean(np.abs(beside) <= _ON_BEAT * length) <= 0.5 else late
 
 
 def later(notes: np.ndarray, ticks: int) -> np.ndarray:
@@ -56,12 +52,12 @@ def on_its_beats(score: Score, record: Record) -> tuple[Score, Record, int]:
     """
     starts, chords = chords_of_record(record)
     notes = join([t.notes for t in score.tracks if not t.is_drum])
-    late = late_beat(score, notes, starts) if chords else beats_late(score, notes)
+    late = late_beat(score, notes, starts)
     if late:
         score = replace(score, tracks=tuple(t.with_notes(later(t.notes, -late)) for t in score.tracks))
         moved = {name: _sooner(record[name], late) for name in ("chords", "keys") if record.get(name)}
         record = {**record, **moved}
-    return with_bars(score, *chords_of_record(record)), record, late
+    return with_bars(score, np.maximum(starts - late, 0), chords), record, late
 
 
 def _sooner(entries: Sequence[Mapping[str, Any]], ticks: int) -> list[dict[str, Any]]:
@@ -89,16 +85,8 @@ def with_bars(score: Score, starts: np.ndarray, chords: Sequence[Chord]) -> Scor
 
 def _bar_places(beat: np.ndarray, weight: np.ndarray, size: int) -> tuple[np.ndarray, float]:
     """On which beat of `size`, counted from the file's first, bars begin at each chord, int64 (chords,), and
-    how much speaks for it: the best path over the chords, which pays for every cut (Viterbi).
+    how much speaks for it: the best path over the chords, which pays for every cut.
     """
-    best = np.zeros((len(beat), size), np.int64)
-    total = np.zeros(size)
-    for i, (place, said) in enumerate(zip((beat % size).tolist(), weight.tolist(), strict=True)):
-        cut = total.max() - _CUT
-        best[i] = np.where(total >= cut, np.arange(size), total.argmax())
-        total = np.maximum(total, cut)
-        total[place] += said
-    path = [int(total.argmax())]
-    for row in best[:0:-1]:
-        path.append(int(row[path[-1]]))
-    return np.array(path[::-1] if len(beat) else [], np.int64), float(total.max())
+    said = np.zeros((len(beat), size))
+    said[np.arange(len(beat)), beat % size] = weight
+    return steadiest_path(said, _CUT)

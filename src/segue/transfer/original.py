@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from segue.metrics.style import cosine
 from segue.transfer.encoding import LENGTHS
 from segue.transfer.grid import PITCHED_STEPS
 from segue.transfer.patterns import pattern_distance
@@ -25,9 +26,8 @@ _KEPT = 0.6
 
 def nearness(own: np.ndarray, target: np.ndarray) -> float:
     """How far a piece is in a style already, 0..1, from the two style vectors, (STYLE_SIZE,) each."""
-    size = float(np.linalg.norm(own) * np.linalg.norm(target))
-    cosine = float(own.astype(np.float64) @ target) / max(size, 1e-9)
-    return round(float(np.clip((cosine - _NEAR) / (_WITHIN - _NEAR), 0, 1)), 3)
+    like = cosine(own.astype(np.float64), target.astype(np.float64))
+    return round(float(np.clip((like - _NEAR) / (_WITHIN - _NEAR), 0, 1)), 3)
 
 
 def share_of_style(intensity: float, near: float) -> float:

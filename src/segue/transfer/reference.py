@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from segue.chords import Chord, chord_of_majmin_class, chords_of_record
+from segue.chords import TRIAD_MASKS, Chord, chord_of_majmin_class, chords_of_record
 from segue.ingest.chords import carried_chords
 from segue.ingest.roles import find_roles
 from segue.midi import MidiError, read_midi
@@ -31,6 +31,7 @@ from segue.transfer.ensemble import Player, join
 from segue.transfer.frame import on_its_beats, with_bars
 from segue.transfer.instruments import program_range
 from segue.transfer.kit import CLASS_OF_PITCH
+from segue.transfer.paths import steadiest_path
 from segue.transfer.score_parts import choose_tracks
 
 MIDI_SUFFIXES = (".mid", ".midi", ".kar", ".smf", ".rmi")
@@ -234,25 +235,13 @@ def chords_of_notes(notes: np.ndarray) -> tuple[np.ndarray, list[Chord]]:
     """Triads by quarter, for files that carry no chords: their ticks (n,) and the chords.
 
     Templates of the 24 major and minor triads over the sounding pitch classes of every quarter; the lowest
-    note counts again for the root, and the best path pays for every change (Viterbi).
+    note counts again for the root, and the best path pays for every change.
     """
     if not len(notes):
         return np.zeros(0, np.int64), []
-    fit = _triad_fit(notes)
-    beats = len(fit)
-    best = np.zeros((beats, 24), np.int64)
-    score = fit[0]
-    for t in range(1, beats):
-        top = int(score.argmax())
-        leave = score[top] - _CHANGE
-        best[t] = np.where(score >= leave, np.arange(24), top)
-        score = np.maximum(score, leave) + fit[t]
-    path = [int(score.argmax())]
-    for t in range(beats - 1, 0, -1):
-        path.append(int(best[t][path[-1]]))
-    path.reverse()
-    starts = [0, *(t for t in range(1, beats) if path[t] != path[t - 1])]
-    return np.array(starts, np.int64) * TICKS_PER_QUARTER, [chord_of_majmin_class(path[t]) for t in starts]
+    path, _ = steadiest_path(_triad_fit(notes), _CHANGE)
+    starts = np.flatnonzero(np.diff(path, prepend=-1))
+    return starts * TICKS_PER_QUARTER, [chord_of_majmin_class(i) for i in path[starts].tolist()]
 
 
 def _triad_fit(notes: np.ndarray) -> np.ndarray:
@@ -274,9 +263,7 @@ def _triad_fit(notes: np.ndarray) -> np.ndarray:
     bass = np.zeros((beats, 12))
     known = lowest < 128
     bass[np.flatnonzero(known), lowest[known] % 12] = 1
-    triads = np.stack([np.roll([1, 0, 0, 0, 1, 0, 0, 1, 0, 0, 0, 0], r) for r in range(12)])
-    minors = np.stack([np.roll([1, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0], r) for r in range(12)])
-    templates = np.concatenate([triads, minors])
+    templates = TRIAD_MASKS.astype(np.float64)
     total = np.maximum(chroma.sum(axis=1, keepdims=True), 1e-9)
     fit = chroma @ templates.T / total - 0.5 * chroma @ (1 - templates).T / total
     return fit + _BASS * bass[:, np.arange(24) % 12]

@@ -1,28 +1,25 @@
 """What sounds in a unit, what should, and which patterns make a chord clear."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_transfer_controls import pattern
 
 from segue.chords import NO_CHORD, majmin_class, parse_chord
 from segue.score import Score, Track, make_notes
 from segue.transfer.content import clarity_tilt, clearness, content_of, notes_chroma
-from segue.transfer.encoding import HAND_SLOTS, chords_of_steps
-from segue.transfer.grid import PITCHED_STEPS, pitched_grid
+from segue.transfer.encoding import chords_of_steps
+from segue.transfer.grid import pitched_grid
 
 C, AM = parse_chord("C"), parse_chord("Am")
+high = partial(pattern, hand=1)
 
 
 def chroma(*classes):
     return np.bincount(classes, minlength=12).astype(float)
-
-
-def high(*cells):
-    grid = np.zeros((PITCHED_STEPS, HAND_SLOTS[1]), bool)
-    for step, degree in cells:
-        grid[step, degree] = True
-    return grid.ravel()
 
 
 def test_clearness_is_the_lead_over_the_nearest_other_triad():

@@ -23,8 +23,8 @@ def book(hand):
     return unpack_patterns(card["patterns"][("low", "high")[hand]], PITCHED_STEPS * HAND_SLOTS[hand])
 
 
-def pattern(*cells):
-    grid = np.zeros((PITCHED_STEPS, HAND_SLOTS[0]), bool)
+def pattern(*cells, hand=0):
+    grid = np.zeros((PITCHED_STEPS, HAND_SLOTS[hand]), bool)
     for step, slot in cells:
         grid[step, slot] = True
     return grid.ravel()

@@ -4,16 +4,13 @@ import csv
 from dataclasses import replace
 from functools import lru_cache
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
+from test_transfer_drums import GROOVE, model, run
 
-import segue.transfer
 from segue.metrics.style import DRUM_GROUPS, rhythm_groups, rhythm_similarity
 from segue.midi import read_midi
-from segue.runtime import load_model
 from segue.score import DRUM_CHANNEL, Meter, Score, Tempo, Track
 from segue.transfer.drum_search import DRAWS, Drafts, Judge, Task, write_drums
 from segue.transfer.drum_tilt import (
@@ -42,18 +39,8 @@ from segue.transfer.kit import (
 )
 from segue.transfer.patterns import unpack_patterns
 
-GROOVE = Path(__file__).resolve().parents[2] / "shared" / "data" / "groove"
-SCHEMA = yaml.safe_load(
-    (Path(segue.transfer.__file__).parent / "settings.schema.yaml").read_text(encoding="utf-8")
-)
-RECORD = {"tracks": [{"role": "drums", "name": "Kit", "channel": 9, "program": 0, "notes": 0}]}
 KICK, SNARE, HAT, RIDE = 0, 1, 2, 8
 needs_groove = pytest.mark.skipif(not (GROOVE / "info.csv").is_file(), reason="the Groove data are not here")
-
-
-@lru_cache(maxsize=1)
-def model():
-    return load_model("drums-style", "onnx")
 
 
 @lru_cache(maxsize=1)
@@ -310,13 +297,6 @@ def validation(style, bars=16, least=8):
     return found
 
 
-def stage(score, style, seed=1, **settings):
-    defaults = {key: entry["default"] for key, entry in SCHEMA["properties"].items()}
-    return segue.transfer.apply(
-        score, RECORD, defaults | {"drum_style": style} | settings, {"drums": model()}, seed
-    )
-
-
 def bars_of(score):
     return sixteenths(hit_grid(score.tracks[0].notes, beat_grid(score))[..., 0]).reshape(-1, 16, 9) > 0
 
@@ -327,7 +307,7 @@ def test_recordings_keep_their_rhythm_and_take_on_the_style():
     kept, nearer, withheld = [], [], []
     for score, target in product(validation("rock")[:5], ("latin", "funk", "afrobeat", "hiphop")):
         wanted = np.square(named_style(model(), target).astype(float))
-        new = stage(score, target).score
+        new = run(score, target).score
         fits = []
         for one in (score, new):
             own = np.square(style_profile(one.tracks[0].notes, beat_grid(one)).astype(float))
@@ -339,7 +319,7 @@ def test_recordings_keep_their_rhythm_and_take_on_the_style():
             )
         kept.append(rhythm_similarity(bars_of(score), bars_of(new)))
         nearer.append(fits[1] - fits[0])
-        free = stage(score, target, drum_skeleton=False).score
+        free = run(score, target, drum_skeleton=False).score
         withheld.append(rhythm_similarity(bars_of(score), bars_of(free)))
     assert np.mean(kept) > 0.7
     assert np.mean(nearer) > 0.15
@@ -350,7 +330,7 @@ def test_recordings_keep_their_rhythm_and_take_on_the_style():
 @pytest.mark.parametrize("style", ["hiphop", "jazz", "funk", "latin", "rock"])
 def test_the_own_style_keeps_the_density(style):
     sources = validation(style)[:5]
-    told = [stage(score, style).report["drums"]["hits_a_beat"] for score in sources]
+    told = [run(score, style).report["drums"]["hits_a_beat"] for score in sources]
     assert np.mean([t["written"] for t in told]) == pytest.approx(
         np.mean([t["source"] for t in told]), rel=0.2
     )
@@ -360,12 +340,12 @@ def test_the_own_style_keeps_the_density(style):
 def test_the_record_says_how_dense_the_drums_were_and_are():
     score = validation("rock")[0]
     for settings in ({}, {"density": -1.0}, {"density": 1.0}):
-        result = stage(score, "funk", **settings)
+        result = run(score, "funk", **settings)
         told = result.report["drums"]["hits_a_beat"]
         sounding = rhythm_groups(bars_of(score)).any(axis=1).sum() * 4
         written = result.score.tracks[0].notes
         assert told["source"] == pytest.approx(len(score.tracks[0].notes) / sounding, abs=0.01)
         assert told["written"] == pytest.approx(len(written) / sounding, abs=0.01)
-        again = stage(score, "funk", **settings)
+        again = run(score, "funk", **settings)
         assert again.report == result.report
         assert np.array_equal(again.score.tracks[0].notes, written)

@@ -12,10 +12,8 @@ pieces.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -31,7 +29,7 @@ from training.transfer.harmonized import load_harmonized
 from training.transfer.measure import stage_models
 from training.transfer.part_figures import figures
 from training.transfer.pieces import Piece
-from training.transfer.report import RUNS
+from training.transfer.report import measuring
 
 VALUES = (-1.0, -0.5, 0.0, 0.5, 1.0)
 INTENSITIES = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -142,10 +140,7 @@ def _cell(values: np.ndarray, sign: str = "") -> str:
 
 def main() -> None:
     """Print a table for the controls, for intensity and for blends."""
-    parser = argparse.ArgumentParser(description="Measure the controls, intensity and blends.")
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of the data sets")
-    parser.add_argument("--run", type=Path, default=RUNS, help="folder of pieces read before")
-    parser.add_argument("--pieces", type=int, default=12)
+    parser = measuring("Measure the controls, intensity and blends.", 12, "pieces")
     parser.add_argument("--only", choices=["controls", "intensity", "blend"], help="one of the tables")
     args = parser.parse_args()
     torch.set_num_threads(1)

@@ -6,7 +6,6 @@ with `--json`, writes the same figures as JSON; the same files give the same fig
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -31,7 +30,7 @@ from training.transfer.drums.evaluate import measure_drums
 from training.transfer.drums.evaluate import transferred as transferred_drums
 from training.transfer.harmonized import load_harmonized
 from training.transfer.protocol import Measurement
-from training.transfer.report import RUNS, table
+from training.transfer.report import add_settings, measuring, table
 from training.transfer.settings import stage_settings
 
 Figures = dict[str, Any]
@@ -173,13 +172,11 @@ def _cell(value: Any) -> str:
 
 def main() -> None:
     """Measure, print, and write the JSON."""
-    parser = argparse.ArgumentParser(description="Measure the transfer stage beside its baselines.")
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of the data sets")
-    parser.add_argument("--run", type=Path, default=RUNS, help="folder of pieces read before")
+    parser = measuring(
+        "Measure the transfer stage beside its baselines.", 24, "sources of each style at most"
+    )
     parser.add_argument("--only", choices=["pitched", "swing", "drums"], help="one kind of styles")
-    parser.add_argument("--pieces", type=int, default=24, help="sources of each style at most")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting")
-    parser.add_argument("--json", type=Path, help="file for the figures as JSON")
+    add_settings(parser)
     args = parser.parse_args()
     torch.set_num_threads(1)
     settings = parse_assignments(args.set)

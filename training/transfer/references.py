@@ -15,10 +15,8 @@ Intervals are over references.
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -41,7 +39,7 @@ from training.transfer.accompaniment.evaluate import (
 from training.transfer.harmonized import load_harmonized
 from training.transfer.measure import against, stage_models
 from training.transfer.pieces import Piece
-from training.transfer.report import RUNS, table
+from training.transfer.report import add_settings, measuring, table
 
 #: Sources of each reference.
 _SOURCES = 2
@@ -86,12 +84,10 @@ def plane_of(pieces: Sequence[Piece], models: Mapping[str, Model], **settings: o
 
 def main() -> None:
     """Print the tables, and write the figures as JSON."""
-    parser = argparse.ArgumentParser(description="Measure one-shot references on the validation split.")
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of the data sets")
-    parser.add_argument("--run", type=Path, default=RUNS, help="folder of pieces read before")
-    parser.add_argument("--pieces", type=int, default=10, help="references of each style at most")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting")
-    parser.add_argument("--json", type=Path, help="file for the figures as JSON")
+    parser = measuring(
+        "Measure one-shot references on the validation split.", 10, "references of each style at most"
+    )
+    add_settings(parser)
     args = parser.parse_args()
     torch.set_num_threads(1)
     settings = parse_assignments(args.set)

@@ -40,6 +40,21 @@ def prepare(name: str) -> argparse.Namespace:
     return args
 
 
+def measuring(description: str, pieces: int, counted: str) -> argparse.ArgumentParser:
+    """Command line of a measurement of `pieces` pieces; `counted` says which."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of the data sets")
+    parser.add_argument("--run", type=Path, default=RUNS, help="folder of pieces read before")
+    parser.add_argument("--pieces", type=int, default=pieces, help=counted)
+    return parser
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """Options for settings of the stage, and for a file of figures."""
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting")
+    parser.add_argument("--json", type=Path, help="file for the figures as JSON")
+
+
 def training_seconds(run: Path, begin: float) -> int:
     """CPU seconds since `begin`, kept in the run folder; those of the run that trained, where it says so."""
     record = run / "seconds.json"
